@@ -1,0 +1,1 @@
+"""Entente: a releasability service. `service/README.md` is the map."""

@@ -1,0 +1,14 @@
+"""What a marking means: scheme, label, marking profiles, intake, roll-up, effective time.
+
+Pure, and a library of its own: it needs nothing of this service but the tree of errors. Nothing in here says whether
+anyone may have anything; labels are compared by the policy and by nothing else.
+
+| module | says |
+|---|---|
+| `scheme` | the ladder and the vocabularies that labels are made of |
+| `label` | the value: level, categories, audience, caveats, originators |
+| `markings` | the text a person reads and writes, by profile |
+| `intake` | how a marking becomes a label, and what is held in quarantine instead |
+| `rollup` | the label of several things together, of a banner, of a partner's copy |
+| `effective` | the label as it is at a time: embargo, downgrade, declassification |
+"""

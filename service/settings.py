@@ -1,0 +1,75 @@
+"""Every setting, its unit and its limit. Read from the environment (`ENTENTE_...`) at the edge, once, and passed in.
+
+Nothing below `app` and `cli` reads the environment; functions take what they need as arguments. Limits on what comes from
+outside stand here too, as constants: they are contract (DESIGN section 8), not taste.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TEXT_PORTION_BYTES_MAX: Final = 1 << 20
+ITEM_BYTES_MAX: Final = 4 << 20
+"""All portions of an item together, without files."""
+FILE_BYTES_MAX: Final = 64 << 20
+PORTIONS_MAX: Final = 200
+IMPORT_LINE_BYTES_MAX: Final = 8 << 20
+IMPORT_BATCH_ITEMS_MAX: Final = 1000
+"""An import is one act per batch of at most this many items."""
+IMPORT_BYTES_MAX: Final = 1 << 30
+"""Of an import over HTTP; larger ones go through the command line."""
+JSON_DEPTH_MAX: Final = 64
+BODY_BYTES_BUFFERED_MAX: Final = 8 << 20
+"""Recorded bodies up to here are held and hashed before the first byte leaves; files are hashed as they go."""
+REQUEST_BODY_BYTES_MAX: Final = 8 << 20
+"""Of a request, save files and imports, which are streamed under limits of their own."""
+PAGE_LIMIT_DEFAULT: Final = 50
+PAGE_LIMIT_MAX: Final = 100
+TOKEN_LIFETIME_SECONDS: Final = 600
+IDEMPOTENCY_HOURS: Final = 24
+LOG_SLOTS: Final = 1024
+"""Slots of the heads tree (DESIGN section 7): every log has one, secret to its partner and us."""
+
+
+class Settings(BaseSettings):
+    """What an operator may set. `deploy/README.md` is the operator's page about it."""
+
+    model_config = SettingsConfigDict(env_prefix="ENTENTE_", extra="ignore", frozen=True)
+
+    data: Path = Path("data")
+    """Folder of the database (unless `database` names another), keys and files."""
+    database: str | None = None
+    """SQLAlchemy URL: `sqlite:///...` or `postgresql+psycopg://...`. Default: `entente.db` in the data folder."""
+    policies: Path = Path("policies")
+    """Bundle published at the first start."""
+    instance: str = "entente.local"
+    """Name of this installation: `iss` of its tokens and first part of its logs' origins. Fixed at first set-up."""
+    busy_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    """How long a transaction waits for another's lock before the answer is 503."""
+    queue_entries_max: int = Field(default=2048, ge=1)
+    """Requests waiting for the log, in this worker; one more is a 503."""
+    queue_entries_per_partner_max: int = Field(default=1024, ge=1)
+    batch_entries_max: int = Field(default=256, ge=1, le=4096)
+    """Entries committed together at most."""
+    copies_cached_max: int = Field(default=20_000, ge=0)
+    """Rendered copies held in memory, of at most 64 KiB each."""
+    rate_per_second: float = Field(default=1000.0, gt=0)
+    """Requests a second per client and worker, sustained. It guards the service; policy guards the content."""
+    rate_burst: int = Field(default=2000, ge=1)
+    revocation_poll_seconds: float = Field(default=0.4, gt=0, le=1)
+    """How often a body still being sent asks whether it may go on (promise 8: cut within a second)."""
+    external_issuer: str | None = None
+    """`iss` of an OpenID provider whose tokens are accepted too, for clients registered under it."""
+    external_audience: str | None = None
+    external_jwks_url: str | None = None
+    """Default: discovered from the issuer."""
+    external_algorithm: Literal["ES256", "RS256"] = "RS256"
+    external_token_lifetime_seconds_max: int = Field(default=600, ge=60, le=600)
+
+    def database_url(self) -> str:
+        """The URL in force."""
+        return self.database or f"sqlite:///{(self.data / 'entente.db').absolute()}"

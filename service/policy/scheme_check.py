@@ -1,0 +1,173 @@
+"""`scheme.toml`, strictly: the same as `Scheme.from_mapping`, with the place of each mistake.
+
+Pure. `tomllib` has no positions, so a small scan of the text finds where keys and strings stand; it decides nothing, `tomllib` reads.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.errors import Rejected
+from service.labels.scheme import CODE, KEYS, LEVEL_NAME, AudienceOnCopies, Profile, ReleasableIn, Scheme, SchemeError
+from service.policy.findings import Finding, nearest
+from service.policy.text import error, warning
+
+FILE = "scheme.toml"
+NESTING_MAX = 8
+"""Brackets within brackets; a scheme needs two. Stops text meant to exhaust the parser."""
+
+_TOKEN = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[\[\]{}]|\n|[A-Za-z0-9_-]+|.', re.DOTALL)
+_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
+
+
+@dataclass(slots=True)
+class _Key:
+    line: int
+    column: int
+    strings: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def place(self, value: object, *, nth: int = 1) -> tuple[int, int]:
+        """Where the string `value` stands for the given time under this key, or the key itself."""
+        for text, line, column in self.strings:
+            if text == value:
+                nth -= 1
+                if not nth:
+                    return line, column
+        return self.line, self.column
+
+
+def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | None, dict[str, _Key]]:
+    """The scheme, or None where it is refused; and where its keys stand, for what is checked with the other files."""
+    text = "".join(f"{line}\n" for line in lines)
+    keys, deepest = _scan(text)
+    if deepest is not None:
+        findings.append(error(FILE, *deepest, "nesting", f"more than {NESTING_MAX} brackets deep", "a list"))
+        return None, {}
+    try:
+        value = tomllib.loads(text)
+    except ValueError as wrong:  # also what is not a TOMLDecodeError: a number with too many digits
+        place = _PLACE.search(str(wrong))
+        line, column = (int(place[1]), int(place[2])) if place else (len(lines), 1)
+        findings.append(error(FILE, line, column, "toml", _PLACE.sub("", str(wrong)).strip().lower(), "TOML"))
+        return None, {}
+    before = len(findings)
+    _check(value, keys, findings)
+    if len(findings) > before:
+        return None, keys
+    try:
+        scheme = Scheme.from_mapping(value)
+    except SchemeError as wrong:
+        where = keys.get(wrong.key)
+        findings.append(error(FILE, where.line if where else 1, where.column if where else 1, "scheme", str(wrong)))
+        return None, keys
+    if scheme.audience_on_copies is AudienceOnCopies.FULL:
+        line, column = keys["audience_on_copies"].place("full")
+        findings.append(warning(FILE, line, column, "audience-on-copies", "copies will name every partner they are addressed to", "`own`"))
+    return scheme, keys
+
+
+def _check(value: dict[str, Any], keys: dict[str, _Key], findings: list[Finding]) -> None:
+    def wrong(key: str, code: str, problem: str, expected: str = "", suggestion: str = "", *, at: object = None, nth: int = 1) -> None:
+        where = keys.get(key, _Key(1, 1))
+        line, column = where.place(at, nth=nth)
+        findings.append(error(FILE, line, column, code, problem, expected, suggestion))
+
+    for key, given in value.items():
+        if isinstance(given, dict):
+            wrong(key, "table", f"`{key}` is a table", "keys alone")
+        elif key not in KEYS:
+            wrong(key, "unknown-key", f"unknown key `{key}`", "a key of the scheme", nearest(key, KEYS))
+    for key in KEYS:
+        if key not in value:
+            findings.append(error(FILE, 1, 1, "missing-key", f"`{key}` is missing", f"`{key} = ...`"))
+    taken: dict[str, str] = {}
+    for key in ("categories", "caveats", "purposes", "expandable", "public_communities"):
+        given = value.get(key, [])
+        if not isinstance(given, list) or not all(isinstance(code, str) for code in given):
+            wrong(key, "type", f"`{key}` is not a list of codes", '`["A", "B"]`')
+            continue
+        for index, code in enumerate(given):
+            if not CODE.fullmatch(code):
+                wrong(key, "code", f"`{code}` is not a code", "upper-case letters, digits and `-`", code.upper(), at=code)
+            elif code in given[:index]:
+                wrong(key, "twice", f"`{code}` twice", "each code once", at=code, nth=2)
+            # `covers` cannot be told which of the two it compares; a name that is in both could pass for the other.
+            elif key == "caveats" and taken.get(code) == "categories":
+                wrong(key, "twice", f"`{code}` is a category too", "a name in one of both", at=code)
+            taken.setdefault(code, key)
+    ladder = _ladder(value.get("levels"), wrong) if "levels" in value else []
+    for key in ("categories_required_from", "audience_required_from", "approval_level"):
+        given = value.get(key)
+        if key in value and given not in ladder and not (given == "" and key != "approval_level"):
+            wrong(key, "unknown-level", f"unknown level `{given}`", "a level of the ladder", nearest(str(given), ladder), at=given)
+    for key, vocabulary in (("profile", Profile), ("releasable_in", ReleasableIn), ("audience_on_copies", AudienceOnCopies)):
+        given = value.get(key)
+        words = [str(word) for word in vocabulary]
+        if key in value and given not in words:
+            wrong(key, "value", f"`{given}`", f"one of {', '.join(f'`{word}`' for word in words)}", nearest(str(given), words), at=given)
+    own = value.get("own")
+    if "own" in value and not (isinstance(own, str) and CODE.fullmatch(own)):
+        wrong("own", "code", f"`{own}` is not a code", "a code like `USA`", at=own)
+
+
+def _ladder(levels: object, wrong: Any) -> list[str]:
+    if not isinstance(levels, list) or not levels or not all(isinstance(level, dict) for level in levels):
+        wrong("levels", "type", "`levels` is not a list of levels", '`[{name = "SECRET", mark = "S"}]`, lowest first')
+        return []
+    names: list[str] = []
+    marks: list[str] = []
+    for level in levels:
+        name, mark = level.get("name"), level.get("mark")
+        if set(level) != {"name", "mark"}:
+            wrong("levels", "type", "a level has other members", '`{name = "SECRET", mark = "S"}`', at=name)
+        for word, words in ((name, names), (mark, marks)):
+            if not isinstance(word, str) or not LEVEL_NAME.fullmatch(word):
+                wrong("levels", "level", f"`{word}` is not the name or mark of a level", "upper-case words", at=word)
+            elif word in words:
+                wrong("levels", "twice", f"`{word}` twice", "each level once", at=word, nth=2)
+            else:
+                words.append(word)
+    return names
+
+
+def _scan(text: str) -> tuple[dict[str, _Key], tuple[int, int] | None]:
+    """Where keys and their strings stand; and the place at which brackets are too deep, if they are."""
+    keys: dict[str, _Key] = {}
+    current = _Key(1, 1)
+    line, start, depth = 1, 0, 0
+    fresh = True
+    for match in _TOKEN.finditer(text):
+        word, column = match.group(), match.start() - start + 1
+        if word == "\n":
+            line, start = line + 1, match.end()
+            fresh = depth == 0
+        elif word in "[{":
+            if fresh:
+                # A table: `[name]`. Its name is the next word.
+                continue
+            depth += 1
+            if depth > NESTING_MAX:
+                return keys, (line, column)
+        elif word in "]}":
+            depth = max(0, depth - 1)
+        elif fresh and re.fullmatch(r"[A-Za-z0-9_-]+", word):
+            current = keys.setdefault(word, _Key(line, column))
+            fresh = False
+        elif word[0] in "\"'" and len(word) > 1:
+            current.strings.append((_unquoted(word), line, column))
+    return keys, None
+
+
+def _unquoted(token: str) -> str:
+    if token[0] == "'" or "\\" not in token:
+        return token[1:-1]
+    try:
+        value = tomllib.loads(f"value = {token}")["value"]
+    except tomllib.TOMLDecodeError:
+        return token[1:-1]
+    if not isinstance(value, str):
+        raise Rejected("a quoted word that is not a string")
+    return value

@@ -1,0 +1,220 @@
+"""The snapshot: a bundle over a stretch of time in which no dated row begins or ends, and what it decides.
+
+Pure and immutable; any number of threads may ask one at once. It compares nothing itself: what is true is the engine's word, and an
+outcome is read off two questions put to the model, for the action asked and, where that is not released, for `refer`.
+
+Withhold is what every branch falls back to: an unknown name, an exception, a release for which no rule can be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from service.labels.label import Label
+from service.policy.engine import Engine, NearMiss, Request, engine_digest
+from service.policy.functions import ALL, ASKED_ACTIONS, NONE, BundleScheme
+
+DECISIONS_MAX = 262_144
+"""Decisions remembered per snapshot; beyond it remembering begins anew."""
+
+
+class Outcome(StrEnum):
+    """What is to happen with what bears a label."""
+
+    RELEASE = "release"
+    REFER = "refer"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An outcome and what made it.
+
+    `rules` are the rules that decided: the allow rows for `release`, the deny rows for a prohibited `withhold`, the refer rows for `refer`.
+    `matched` are the allow rows and `denied` the deny rows that are true for the action asked. All sorted. `error` says why a request
+    could not be decided; the outcome is then `withhold`.
+    """
+
+    outcome: Outcome
+    rules: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """An answer line of DESIGN section 14."""
+        value: dict[str, Any] = {
+            "outcome": str(self.outcome),
+            "rules": list(self.rules),
+            "matched": list(self.matched),
+            "denied": list(self.denied),
+        }
+        if self.error is not None:
+            value["error"] = self.error
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision, and why it is not another one.
+
+    `referable` are the refer rows that are true, also where the outcome is `release`. `near_misses` are the allow rows that a single
+    condition kept from being true, for the action asked; `refer_misses` the same for being referred to an officer.
+    """
+
+    decision: Decision
+    referable: tuple[str, ...]
+    near_misses: tuple[NearMiss, ...]
+    refer_misses: tuple[NearMiss, ...]
+
+
+class Snapshot:
+    """What a bundle decides over `[since, until)`; None is open. Made by `Bundle.snapshot`."""
+
+    def __init__(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        bundle_digest: str,
+        suspended: frozenset[str],
+        scheme: BundleScheme,
+        engine: Engine,
+    ) -> None:
+        self.since = since
+        self.until = until
+        self.bundle_digest = bundle_digest
+        self.engine_digest = engine_digest()
+        self.suspended = suspended
+        self._scheme = scheme
+        self._engine = engine
+        self._issuers = scheme.partners | {scheme.own}
+        self._codes = self._issuers | scheme.communities
+        self._levels = frozenset(level.name for level in scheme.levels)
+        self._purposes = frozenset(scheme.purposes) | {NONE}
+        self._categories = frozenset(scheme.categories)
+        self._caveats = frozenset(scheme.caveats)
+        self._decisions: dict[tuple[str, str, str, Label], Decision] = {}
+
+    @property
+    def uncompiled(self) -> str | None:
+        """Why decisions are taken on stock Casbin, slowly; None where they are compiled."""
+        return self._engine.uncompiled
+
+    def decide(self, partner: str, action: str, label: Label, purpose: str = NONE) -> Decision:
+        """What is to happen when `partner` asks for `action` on what bears `label`.
+
+        Args:
+            partner: a partner's code.
+            action: `release` or `display`.
+            label: as it is at a moment of this snapshot.
+            purpose: `none`, or one of the scheme's.
+
+        Never raises: what cannot be decided is `withhold` with an `error`.
+        """
+        key = (partner, action, purpose, label)
+        try:
+            found = self._decisions.get(key)
+        except TypeError:
+            # Not hashable, so not a partner, an action and a label.
+            return _refused("not a request: a partner, an action, a label and a purpose were expected")
+        if found is None:
+            found = self._decide(partner, action, label, purpose)
+            if len(self._decisions) >= DECISIONS_MAX:
+                self._decisions = {}
+            self._decisions[key] = found
+        return found
+
+    def explain(self, partner: str, action: str, label: Label, purpose: str = NONE) -> Explanation:
+        """The decision, every rule that was true, and the rules that a single condition kept from being so. Never raises."""
+        decision = self.decide(partner, action, label, purpose)
+        if decision.error is not None:
+            return Explanation(decision, (), (), ())
+        try:
+            referred = self._engine.evaluate(_request(partner, "refer", label, purpose))
+            near = self._engine.near_misses(_request(partner, action, label, purpose))
+            near_refer = self._engine.near_misses(_request(partner, "refer", label, purpose))
+        except Exception as raised:  # noqa: BLE001  a rule's evaluation: an explanation that fails must not take the decision with it
+            return Explanation(Decision(Outcome.WITHHOLD, error=str(raised)), (), (), ())
+        known = {miss.rule for miss in near}
+        return Explanation(
+            decision, referred.matched if referred.allowed else (), near, tuple(miss for miss in near_refer if miss.rule not in known)
+        )
+
+    def _decide(self, partner: str, action: str, label: Label, purpose: str) -> Decision:
+        try:
+            problem = self._problem(partner, action, label, purpose)
+            if problem is not None:
+                return _refused(problem)
+            asked = self._engine.evaluate(_request(partner, action, label, purpose))
+            if asked.error is not None:
+                return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied, asked.error)
+            if asked.allowed:
+                if not asked.matched:
+                    return _refused("casbin allows by no rule, so there is none to record")
+                return Decision(Outcome.RELEASE, asked.matched, asked.matched, asked.denied)
+            referred = self._engine.evaluate(_request(partner, "refer", label, purpose))
+            if referred.error is not None:
+                return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied, referred.error)
+            if referred.allowed and referred.matched:
+                return Decision(Outcome.REFER, referred.matched, asked.matched, asked.denied)
+            return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied)
+        except Exception as raised:  # noqa: BLE001  around a rule's evaluation, whatever happens withholds (house style)
+            return _refused(f"the engine failed: {raised}")
+
+    def _problem(self, partner: str, action: str, label: Label, purpose: str) -> str | None:
+        """What scheme and partner list lack, anywhere in the request; also what Casbin would not have come to look at."""
+        if not isinstance(label, Label):
+            return "not a label"
+        if partner not in self._scheme.partners:
+            return f"unknown partner `{partner}`"
+        if action not in ASKED_ACTIONS:
+            return f"unknown action `{action}`, expected `release` or `display`"
+        if purpose not in self._purposes:
+            return f"unknown purpose `{purpose}`"
+        if label.level not in self._levels:
+            return f"unknown level `{label.level}`"
+        for what, names, known in (
+            ("category", label.categories, self._categories),
+            ("caveat", label.caveats, self._caveats),
+            ("originator", label.originators, self._issuers),
+            ("code", _named(label.releasable_to), self._codes),
+            ("code", _named(label.shown_to), self._codes),
+        ):
+            for name in names:
+                if name not in known:
+                    return f"unknown {what} `{name}`"
+        for what, pairs, first in (("consent", label.consents, self._issuers), ("grant", label.grants, frozenset(ASKED_ACTIONS))):
+            for pair in pairs:
+                left, _, right = pair.partition(":")
+                if left not in first or right not in self._scheme.partners:
+                    return f"unknown {what} `{pair}`"
+        return None
+
+
+def _named(audience: tuple[str, ...]) -> Iterable[str]:
+    return () if audience == (ALL,) else audience
+
+
+def _refused(problem: str) -> Decision:
+    return Decision(Outcome.WITHHOLD, error=problem)
+
+
+def _request(partner: str, action: str, label: Label, purpose: str) -> Request:
+    return (
+        partner,
+        action,
+        purpose,
+        label.level,
+        label.categories,
+        label.releasable_to,
+        label.shown_to,
+        label.caveats,
+        label.originators,
+        label.consents,
+        label.grants,
+    )

@@ -1,0 +1,361 @@
+"""The compiled engine means what stock Casbin means: on the shipped model, on others, for rows that raise and requests that are odd."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import product
+from pathlib import Path
+
+import casbin
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.errors import Broken
+from service.labels.label import Label
+from service.policy import EngineKind, build_engine, load_bundle
+from service.policy.engine import CompiledEngine, Request, Verdict, engine_digest
+from service.policy.functions import register
+from service.policy.model_check import EFFECT
+
+POLICIES = Path(__file__).parents[2] / "policies"
+BUNDLE = load_bundle(POLICIES)
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+HEAD = """[request_definition]
+r = partner, action, purpose, level, categories, releasable_to, display_to, caveats, originators, consents, grants
+[policy_definition]
+p = id, eft, action, grantee, purpose, level, categories, caveats, originator, from, until, basis
+[role_definition]
+g = _, _
+g2 = _, _
+"""
+SHIPPED = (POLICIES / "model.conf").read_text().partition("m = ")[2].strip()
+MATCHERS = {
+    "shipped": SHIPPED,
+    "equality": 'g2(r.partner, "active") && r.partner == p.grantee && p.action == r.action && at_most(r.level, p.level)',
+    "negation": "g(r.partner, p.grantee) && !touches(p.categories, r.categories) && "
+    "!(permits(p.action, r.action) || r.purpose != p.purpose)",
+    "prohibition first": '(p.eft == "deny" && at_least(r.level, p.level) && touches(p.caveats, r.caveats)) || (p.eft == "allow" && '
+    "(covers(p.categories, r.categories) || !addressed(r.action, r.releasable_to, r.display_to, r.partner)))",
+    "membership in lists": 'r.level in (p.level, "SECRET") && p.grantee not in ("IND", "QUAD") && g(r.partner, p.grantee)',
+    "casbin's own functions": "keyMatch(r.partner, p.grantee) || regexMatch(r.level, p.level) && globMatch(p.action, r.action)",
+    "order of words": "r.level <= p.level && (r.action != p.action || r.partner < p.grantee)",
+    "what is no truth value": "p.basis && g(r.partner, p.grantee) && (p.purpose == r.purpose || r.categories)",
+    "third parties": '(p.eft == "allow" && only_from(p.originator, r.originators) && consented(r.originators, r.consents, r.partner) && '
+    'granted(r.grants, r.action, r.partner)) || (p.eft == "deny" && issued_by(p.originator, r.originators) && forbids(p.action, r.action))',
+    "the request alone": 'g2(r.partner, "active") && r.action == "release"',
+    "the row alone": 'p.action == "release" && p.level != "TOP SECRET"',
+}
+EFFECTS = (
+    EFFECT,
+    "some(where (p.eft == allow))",
+    "!some(where (p.eft == deny))",
+    "priority(p.eft) || deny",
+)
+
+
+def _model(matcher: str, effect: str = EFFECT) -> str:
+    return f"{HEAD}[policy_effect]\ne = {effect}\n[matchers]\nm = {matcher}\n"
+
+
+def _labels() -> Iterator[Label]:
+    audiences = [("*",), (), ("JPN", "USA"), ("IND", "USA"), ("QUAD",), ("NATO",), ("AUS", "DEU", "GBR", "JPN", "UN-DPO")]
+    subjects = [(), ("MARITIME",), ("DIPLOMATIC",), ("INTEL-SOURCES", "MARITIME"), ("NUCLEAR",), ("CYBER", "LOGISTICS")]
+    extras = [
+        ((), ("USA",), (), ()),
+        (("EXDIS",), ("USA",), (), ("release:JPN",)),
+        (("NODIS",), ("USA",), (), ()),
+        ((), ("GBR", "USA"), ("GBR:JPN",), ()),
+        (("RELIDO",), ("FRA",), (), ("display:IND",)),
+    ]
+    for level, categories, audience, (caveats, originators, consents, grants) in product(
+        ("UNCLASSIFIED", "CONFIDENTIAL", "SECRET", "TOP SECRET"), subjects, audiences, extras
+    ):
+        yield Label(
+            level=level,
+            categories=categories,
+            releasable_to=audience,
+            caveats=caveats,
+            originators=originators,
+            display_to=("FRA",) if level == "SECRET" and audience == () else None,
+            consents=consents,
+            grants=grants,
+        )
+
+
+def _files_in_force(folder: Path, on: date) -> str:
+    """The Casbin files put together, rows not in force left out, by nothing of ours."""
+    kept = []
+    for name, begins, ends in (("partners", 3, 4), ("communities", 3, 4), ("agreements", 10, 11), ("prohibitions", 10, 11)):
+        for line in (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines():
+            if not line or line.startswith("#"):
+                continue
+            cells = [cell.strip() for cell in line.split(",")]
+            if (not cells[begins] or cells[begins] <= on.isoformat()) and (not cells[ends] or on.isoformat() < cells[ends]):
+                kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+@pytest.mark.parametrize("at", [NOW, datetime(2018, 1, 1, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)])
+def test_agrees_with_stock_casbin_over_the_shipped_files(at: datetime, tmp_path: Path) -> None:
+    """Every partner, every action, and of the sample labels every n-th, another one for each partner: all labels in the whole."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text(_files_in_force(POLICIES, at.date()), encoding="utf-8")
+    stock = casbin.Enforcer(str(POLICIES / "model.conf"), str(rows))
+    register(stock, BUNDLE.scheme)
+    snapshot = BUNDLE.snapshot(at)
+    labels = list(_labels())
+    outcomes = set()
+    for index, partner in enumerate(sorted(BUNDLE.scheme.partners)):
+        for label, action in product(labels[index % 25 :: 25], ("release", "display")):
+            sets = (label.categories, label.releasable_to, label.shown_to, label.caveats, label.originators, label.consents, label.grants)
+            decision = snapshot.decide(partner, action, label)
+            if stock.enforce(partner, action, "none", label.level, *sets):
+                expected = "release"
+            else:
+                expected = "refer" if stock.enforce(partner, "refer", "none", label.level, *sets) else "withhold"
+            assert decision.outcome == expected, (partner, action, label, decision)
+            outcomes.add(expected)
+    assert outcomes == {"release", "refer", "withhold"}
+
+
+CODES = ("JPN", "IND", "GBR", "QUAD", "PACIFIC")
+_cells = {
+    "eft": st.sampled_from(("allow", "allow", "deny", "other")),
+    "action": st.sampled_from(("release", "display", "refer", "*")),
+    "grantee": st.sampled_from((*CODES, "nobody")),
+    "purpose": st.sampled_from(("*", "none", "EXERCISE-KEEN", "BOGUS")),
+    "level": st.sampled_from(("UNCLASSIFIED", "SECRET", "TOP SECRET", "BOGUS")),
+    "categories": st.sampled_from(("*", "none", "MARITIME", "AIR CYBER", "MARITIME AIR", "BOGUS")),
+    "caveats": st.sampled_from(("*", "none", "ORCON", "RELIDO ORCON", "AIR")),
+    "originator": st.sampled_from(("*", "USA", "USA GBR", "BOGUS")),
+}
+
+
+@st.composite
+def _rows(draw: st.DrawFn) -> str:
+    lines = ["g2, JPN, active", "g2, IND, suspended", "g2, GBR, active", "g, JPN, QUAD", "g, IND, QUAD", "g, QUAD, PACIFIC"]
+    for index in range(draw(st.integers(0, 6))):
+        cells = [draw(strategy) for strategy in _cells.values()]
+        basis = draw(st.sampled_from(("basis", "")))
+        lines.append(f"p, RUL-{index:04}, {', '.join(cells)}, , , {basis}")
+    return "\n".join(lines) + "\n"
+
+
+def _sets(*names: str) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(names), max_size=2, unique=True).map(lambda found: tuple(sorted(found)))
+
+
+_requests = st.tuples(
+    st.sampled_from(("JPN", "IND", "GBR", "BOGUS")),
+    st.sampled_from(("release", "display", "refer", "BOGUS")),
+    st.sampled_from(("none", "EXERCISE-KEEN", "BOGUS")),
+    st.sampled_from(("UNCLASSIFIED", "SECRET", "TOP SECRET", "BOGUS")),
+    _sets("MARITIME", "AIR", "CYBER", "BOGUS"),
+    st.one_of(st.just(("*",)), _sets("JPN", "QUAD", "USA", "BOGUS")),
+    st.one_of(st.just(("*",)), _sets("JPN", "PACIFIC", "BOGUS")),
+    _sets("ORCON", "RELIDO", "BOGUS"),
+    _sets("USA", "GBR", "JPN", "BOGUS"),
+    _sets("GBR:JPN", "JPN:IND", "BOGUS"),
+    _sets("release:JPN", "display:IND", "BOGUS"),
+)
+
+
+def _assert_agreement(matcher: str, effect: str, rows: str, requests: list[Request]) -> None:
+    model = _model(matcher, effect)
+    compiled = build_engine(EngineKind.COMPILED, model=model, rows=rows, scheme=BUNDLE.scheme)
+    stock = build_engine(EngineKind.STOCK, model=model, rows=rows, scheme=BUNDLE.scheme)
+    assert isinstance(compiled, CompiledEngine)
+    assert compiled.uncompiled is None or "no truth value" in compiled.uncompiled
+    for request in requests:
+        ours, theirs = compiled.evaluate(request), stock.evaluate(request)
+        assert (ours.allowed, ours.matched, ours.denied, ours.error is None) == (
+            theirs.allowed,
+            theirs.matched,
+            theirs.denied,
+            theirs.error is None,
+        ), request
+        if ours.error is not None and "RUL-" in ours.error:
+            assert ours.error == theirs.error
+
+
+@pytest.mark.parametrize("matcher", MATCHERS.values(), ids=MATCHERS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=_rows(), requests=st.lists(_requests, min_size=1, max_size=4), effect=st.sampled_from(EFFECTS))
+def test_agrees_with_stock_casbin_on_random_rows(matcher: str, rows: str, requests: list[Request], effect: str) -> None:
+    _assert_agreement(matcher, effect, rows, requests)
+
+
+_atoms = st.sampled_from(
+    (
+        'p.eft == "allow"',
+        'p.eft == "deny"',
+        "g(r.partner, p.grantee)",
+        'g2(r.partner, "active")',
+        "at_most(r.level, p.level)",
+        "covers(p.categories, r.categories)",
+        "touches(p.caveats, r.caveats)",
+        "permits(p.action, r.action)",
+        "issued_by(p.originator, r.originators)",
+        "r.purpose in (p.purpose, p.action)",
+        "keyMatch(r.partner, p.grantee)",
+    )
+)
+_matchers = st.recursive(
+    _atoms,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda pair: f"({pair[0]} && {pair[1]})"),
+        st.tuples(inner, inner).map(lambda pair: f"({pair[0]} || {pair[1]})"),
+        inner.map(lambda one: f"!({one})"),
+    ),
+    max_leaves=7,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(matcher=_matchers, rows=_rows(), requests=st.lists(_requests, min_size=1, max_size=3))
+def test_agrees_with_stock_casbin_on_random_matchers(matcher: str, rows: str, requests: list[Request]) -> None:
+    _assert_agreement(matcher, EFFECT, rows, requests)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("JPN", "release"),
+        (),
+        ("JPN", "release", "none", "SECRET", ["MARITIME"], ("*",), ("*",), (), ("USA",), (), ()),
+        ("JPN", "release", "none", "SECRET", ("MARITIME",), {"*"}, {"*"}, (), ["USA"], (), ()),
+        ("JPN", "release", "none", "SECRET", (1,), ("*",), ("*",), (), ("USA",), (), ()),
+        ("JPN", "release", "none", 3, ("MARITIME",), ("*",), ("*",), (), ("USA",), (), ()),
+        ("JPN", "release", "none", "SECRET", "MARITIME", "*", "*", "", "USA", "", ""),
+        (None,) * 11,
+    ],
+)
+def test_agrees_with_stock_casbin_on_requests_that_are_none(request_: Request) -> None:
+    engines = [
+        build_engine(kind, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme)
+        for kind in EngineKind
+    ]
+    compiled, stock = (engine.evaluate(request_) for engine in engines)
+    assert (compiled.allowed, compiled.error is None) == (stock.allowed, stock.error is None)
+
+
+@pytest.mark.parametrize(
+    ("matcher", "reason"),
+    [
+        ('timeMatch(p.from, p.until) && p.eft == "allow"', "`timeMatch`"),
+        ("r.level.upper() == p.level", "a call of something else"),
+        ("eval(p.basis)", "`eval()`"),
+    ],
+)
+def test_says_what_it_cannot_compile_and_asks_stock_casbin(matcher: str, reason: str) -> None:
+    rows = 'g2, JPN, active\np, RUL-0001, allow, release, JPN, *, SECRET, *, *, *, 2020-01-01 00:00:00, _, r.action == "release"\n'
+    engines = [build_engine(kind, model=_model(matcher), rows=rows, scheme=BUNDLE.scheme) for kind in EngineKind]
+    assert engines[0].uncompiled is not None
+    assert reason in engines[0].uncompiled
+    request: Request = ("JPN", "release", "none", "SECRET", (), ("*",), ("*",), (), ("USA",), (), ())
+    assert engines[0].evaluate(request) == engines[1].evaluate(request)
+
+
+def test_answers_through_casbins_own_entry_points_as_stock_does() -> None:
+    rows = BUNDLE.casbin_rows(NOW)
+    model = (POLICIES / "model.conf").read_text()
+    compiled = build_engine(EngineKind.COMPILED, model=model, rows=rows, scheme=BUNDLE.scheme)
+    assert isinstance(compiled, casbin.Enforcer)
+    stock = casbin.Enforcer(casbin.Enforcer.new_model(text=model), casbin.persist.adapters.string_adapter.StringAdapter(rows))
+    register(stock, BUNDLE.scheme)
+    requests = [
+        ("JPN", "release", "none", "SECRET", ("MARITIME",), ("JPN", "USA"), ("JPN", "USA"), (), ("USA",), (), ()),
+        ("PUBLIC", "release", "none", "SECRET", ("CYBER",), ("*",), ("*",), (), ("USA",), (), ()),
+        ("SGP", "release", "none", "UNCLASSIFIED", (), ("*",), ("*",), (), ("USA",), (), ()),
+        ("JPN", "release", "none", "SECRET", ("MARITIME",), (), (), (), ("USA",), (), ()),
+    ]
+    for request in requests:
+        assert compiled.enforce_ex(*request) == stock.enforce_ex(*request)
+        assert compiled.enforce(*request) == stock.enforce(*request)
+    assert compiled.batch_enforce(requests) == stock.batch_enforce(requests)
+    bad = ("JPN", "release", "none", "BOGUS", ("MARITIME",), ("*",), ("*",), (), ("USA",), (), ())
+    with pytest.raises(Exception, match="unknown level `BOGUS`"):
+        stock.enforce(*bad)
+    with pytest.raises(Broken, match="unknown level `BOGUS`"):
+        compiled.enforce(*bad)
+
+
+def test_cannot_be_changed_once_built() -> None:
+    engine = build_engine(
+        EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
+    )
+    assert isinstance(engine, casbin.Enforcer)
+    changes = [
+        engine.load_policy,
+        lambda: engine.load_filtered_policy(None),
+        lambda: engine.load_increment_filtered_policy(None),
+        engine.clear_policy,
+        engine.build_role_links,
+        lambda: engine.set_model(None),
+        lambda: engine.enable_enforce(False),
+        lambda: engine.add_policy("RUL-0001", "allow"),
+        lambda: engine.add_policies([["RUL-0001", "allow"]]),
+        lambda: engine.remove_filtered_policy(0, "PRO-0001"),
+        lambda: engine.add_named_grouping_policy("g2", "XXX", "active"),
+        lambda: engine.remove_named_grouping_policy("g", "JPN", "QUAD"),
+        lambda: engine.delete_user("JPN"),
+    ]
+    before = BUNDLE.casbin_rows(NOW)
+    for change in changes:
+        with pytest.raises(Broken):
+            change()
+    policy = engine.get_policy()
+    assert sum(1 for line in before.splitlines() if line.startswith("p, ")) == len(policy)
+
+
+def test_near_misses_name_the_one_condition_that_failed() -> None:
+    request: Request = ("SGP", "release", "none", "SECRET", ("MARITIME",), ("SGP", "USA"), ("SGP", "USA"), (), ("USA",), (), ())
+    engine = build_engine(
+        EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
+    )
+    misses = {miss.rule: miss for miss in engine.near_misses(request) if not miss.condition.startswith("g(")}
+    assert misses["AGR-0021"].condition == "at_most(r.level, p.level)"
+    assert misses["AGR-0021"].reason == "its ceiling is CONFIDENTIAL, the label is SECRET"
+    # Changing that condition, and no other, makes it true: the level is lowered to the ceiling.
+    lowered = (*request[:3], "CONFIDENTIAL", *request[4:])
+    assert "AGR-0021" in engine.evaluate(lowered).matched
+
+
+def test_the_digest_is_of_this_engine() -> None:
+    assert len(bytes.fromhex(engine_digest())) == 32
+    assert engine_digest() == BUNDLE.snapshot(NOW).engine_digest
+
+
+def test_remembers_values_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from service.policy import engine as module
+
+    monkeypatch.setattr(module, "ATOM_VALUES_MAX", 4)
+    engine = build_engine(
+        EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
+    )
+    assert isinstance(engine, CompiledEngine)
+    for index in range(40):
+        engine.evaluate((f"X{index}", "release", "none", "SECRET", (), ("*",), ("*",), (), ("USA",), (), ()))
+    assert all(len(atom._table) <= 4 for atom in engine._atoms.values())
+
+
+def test_stock_casbin_is_safe_to_ask_from_many_threads() -> None:
+    """Concurrent `ast.parse` raises spurious errors on Python 3.11; here a spurious error would be a spurious refusal."""
+    engine = build_engine(EngineKind.STOCK, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme)
+    request: Request = ("JPN", "release", "none", "SECRET", ("MARITIME",), ("JPN", "USA"), ("JPN", "USA"), (), ("USA",), (), ())
+    answers: list[Verdict] = []
+
+    def ask() -> None:
+        answers.extend(engine.evaluate(request) for _ in range(3))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 24
+    assert {(answer.allowed, answer.matched, answer.error) for answer in answers} == {(True, ("AGR-0002",), None)}

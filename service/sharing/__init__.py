@@ -1,0 +1,16 @@
+"""What happens: the release gate, officers' acts, intake, publishing, and the upkeep of what is on offer.
+
+| module | holds |
+|---|---|
+| `gate` | the one way out: decide, render, record durably, then answer |
+| `asks` | what a partner can ask, and how each is prepared |
+| `copies` | what one partner gets of an item version |
+| `visibility` | when an item is visible to whom, written ahead |
+| `ledger` | leaves, heads and checkpoints, inside somebody's transaction |
+| `acts` | what changes who may have what, each a leaf of `officers` |
+| `intake`, `importing`, `catalogue` | items: read strictly, taken in, corrected, withdrawn |
+| `policies`, `publishing` | the policy in force, and how another comes into force |
+| `registry` | clients |
+| `looks`, `audit`, `verification` | what officers and auditors read |
+| `installation` | all of it put together over a data folder |
+"""

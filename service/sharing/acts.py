@@ -1,0 +1,164 @@
+"""Acts and looks: what officers do, each a leaf of the `officers` log in the transaction that does it.
+
+An act changes who may have what. It runs alone (`Database.acting`), takes the next act number and a time later than anything
+any log has said, and commits with its leaf; any failure leaves everything as it was. A look changes nothing, raises no fence,
+and is recorded before its result is shown.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.errors import Broken
+from service.labels.label import Label
+from service.releaselog.leaf import canonical
+from service.sharing.gate import Clock
+from service.sharing.ledger import OFFICERS, Draft, Entry, Ledger
+from service.sharing.policies import Policies, PolicyState
+from service.sharing.visibility import Upkeep
+from service.store import Connection, Database, catalogue, policies
+from service.store.times import micros
+
+MACHINE: Final = "machine"
+"""The client of acts done on the machine's own authority: set-up, `client add`, `serve`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, through which door: a client's id and the route, or `cli`."""
+
+    client: str
+    route: str
+
+
+@dataclass(slots=True)
+class Act:
+    """An act under way. `state` is what was in force before it; None before the first publication."""
+
+    connection: Connection
+    number: int
+    at: int
+    state: PolicyState | None
+    labels: ChainMap[int, Label]
+    items: list[str] = field(default_factory=list)
+    """Items it concerns, named in its leaf."""
+    details: dict[str, object] = field(default_factory=dict)
+    """What it did, for the record."""
+    entry: Entry | None = None
+    """Its leaf, once committed."""
+
+    def event_id(self) -> str:
+        """The id of its leaf; only after the block that ran it."""
+        return self.committed().event_id
+
+    def committed(self) -> Entry:
+        """Its leaf; only after the block that ran it.
+
+        Raises:
+            Broken: it is still under way.
+        """
+        if self.entry is None:
+            raise Broken("an act was asked for its leaf before it was committed")
+        return self.entry
+
+    def policy(self) -> PolicyState:
+        """What was in force before this act.
+
+        Raises:
+            Broken: nothing was ever published.
+        """
+        if self.state is None:
+            raise Broken("no policy is in force; publish one with `entente policy publish DIR`")
+        return self.state
+
+    def intern(self, labels: Mapping[bytes, Label]) -> tuple[dict[bytes, int], list[int]]:
+        """Ids by digest of labels, and the ids among them that are new."""
+        known = max(self.labels, default=0)
+        ids = catalogue.intern_labels(self.connection, {digest: label.canonical().decode("utf-8") for digest, label in labels.items()})
+        added = {label_id: labels[digest] for digest, label_id in ids.items() if label_id > known}
+        self.labels.maps[0].update(added)
+        return ids, sorted(added)
+
+    def upkeep(self, state: PolicyState | None = None) -> Upkeep:
+        """Upkeep of what is on offer, under the policy in force or another."""
+        chosen = state or self.policy()
+        return Upkeep(self.connection, bundle=chosen.bundle, suspended=chosen.suspended, labels=self.labels, at=self.at)
+
+
+class Acts:
+    """Runs acts and looks."""
+
+    def __init__(self, *, database: Database, ledger: Ledger, world: Policies, clock: Clock) -> None:
+        self._database: Final = database
+        self._ledger: Final = ledger
+        self._world: Final = world
+        self._clock: Final = clock
+
+    @contextmanager
+    def act(self, type_: str, actor: Actor) -> Iterator[Act]:
+        """Do something that changes who may have what; committed, with its leaf, when the block ends."""
+        with self._database.acting() as connection:
+            fence = policies.fence(connection)
+            state = self._state(connection)
+            # Later than anything any log has said, so that a poller's bookmark can never lie beyond what this act shows.
+            at = max(micros(self._clock()), fence.at + 1, policies.latest_log_time(connection) + 1)
+            # The labels this act adds live in a map of their own: if it fails, this worker never knew them.
+            labels: ChainMap[int, Label] = ChainMap({}, dict(self._world.labels))
+            act = Act(connection, fence.act + 1, at, state, labels)
+            policies.raise_fence(connection, act=act.number, at=at)
+            yield act
+            entry = self._record(connection, type_, actor, act.items, act.details, act=act.number, at=at)
+        act.entry = entry
+
+    def look(self, type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object]) -> Entry:
+        """Record that somebody looked, before it is shown."""
+        with self._database.releasing() as connection:
+            fence = policies.fence(connection)
+            head = self._ledger.lock(connection, [OFFICERS])[OFFICERS]
+            at = max(micros(self._clock()), fence.at, head.at)
+            return self._record(connection, type_, actor, items, details, act=fence.act, at=at)
+
+    @contextmanager
+    def registering(self, type_: str, actor: Actor) -> Iterator[Act]:
+        """Change clients: recorded, exclusive, but no act number, as it changes nothing about who may have what."""
+        with self._database.acting() as connection:
+            fence = policies.fence(connection)
+            at = max(micros(self._clock()), fence.at, policies.latest_log_time(connection))
+            act = Act(connection, fence.act, at, self._state(connection), ChainMap({}, dict(self._world.labels)))
+            yield act
+            entry = self._record(connection, type_, actor, act.items, act.details, act=fence.act, at=at)
+        act.entry = entry
+
+    def _state(self, connection: Connection) -> PolicyState | None:
+        if policies.in_force(connection).digest is None:
+            self._world.read_labels(connection)
+            return None
+        return self._world.current(connection)
+
+    def _record(
+        self, connection: Connection, type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object], *, act: int, at: int
+    ) -> Entry:
+        head = self._ledger.lock(connection, [OFFICERS])
+        record = {
+            "act": b"%d" % act,
+            "authority": b"null",
+            "details": canonical(dict(details)),
+            "outcome": canonical("done"),
+        }
+        draft = Draft(
+            log=OFFICERS,
+            type=type_,
+            client=actor.client,
+            route=actor.route,
+            items=canonical([{"id": item} for item in items]),
+            body_sha256=None,
+            result="done",
+            purpose="none",
+            record=record,
+            versions=tuple((item, 0) for item in dict.fromkeys(items)),
+        )
+        return self._ledger.append(connection, head, [draft], at=at)[0]

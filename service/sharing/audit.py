@@ -1,0 +1,86 @@
+"""What auditors and partners read of the logs: entries, receipts, checkpoints, tiles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import NotVisible
+from service.releaselog.merkle import inclusion_proof
+from service.releaselog.receipt import Proof, write_proof
+from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
+from service.sharing.ledger import Ledger
+from service.store import Connection, logs
+from service.store.logs import Head, StoredRow
+
+
+def audit_entry(row: StoredRow) -> dict[str, Any]:
+    """An entry as auditors read it (DESIGN section 14)."""
+    return {
+        "log": row.log,
+        "index": row.position,
+        "face": json.loads(row.leaf),
+        "record": json.loads(row.record),
+        "nonce": row.nonce.hex(),
+        "leaf_hash": row.leaf_hash.hex(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a leaf is in a log, for a partner who trusts nobody here."""
+
+    event_id: str
+    leaf: str
+    proof: str
+    key: str
+
+    def to_json(self) -> Mapping[str, str]:
+        return {"event_id": self.event_id, "leaf": self.leaf, "proof": self.proof, "key": self.key}
+
+
+def receipt(connection: Connection, ledger: Ledger, log_name: str, event_id: str) -> Receipt:
+    """The receipt of an entry of this log, against its latest checkpoint.
+
+    Raises:
+        NotVisible: the log holds no such event; another log's events are none of its reader's business.
+    """
+    head = head_of(connection, log_name)
+    row = logs.entry_of_log(connection, log_name, event_id)
+    if row is None or row.position >= head.size:
+        raise NotVisible
+
+    def tiles(level: int, index: int, width: int) -> list[bytes]:
+        return logs.read_tile(connection, head.id, level, index, width)
+
+    proof = Proof(row.position, inclusion_proof(row.position, head.size, tiles), head.checkpoint)
+    return Receipt(event_id, row.leaf.decode("utf-8"), write_proof(proof), ledger.vkey(head.origin))
+
+
+def head_of(connection: Connection, log_name: str) -> Head:
+    """A log's head.
+
+    Raises:
+        NotVisible: there is no such log.
+    """
+    head = logs.head(connection, log_name)
+    if head is None:
+        raise NotVisible
+    return head
+
+
+def tile_bytes(connection: Connection, log_name: str, path: TilePath) -> bytes:
+    """A tile of hashes, or a bundle of entries.
+
+    Raises:
+        NotVisible: the log is not that large.
+    """
+    head = head_of(connection, log_name)
+    start = path.index * logs.TILE_HASHES
+    if start + path.width > head.size >> (8 * (path.level or 0)):
+        raise NotVisible
+    if path.level is None:
+        return encode_bundle(logs.leaves(connection, head.id, start, start + path.width))
+    return encode_tile(logs.read_tile(connection, head.id, path.level, path.index, path.width))

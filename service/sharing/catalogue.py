@@ -1,0 +1,283 @@
+"""What officers do with items: load, correct, relabel, withdraw. Each is an act; all of it happens or none.
+
+Portions keep their ids through versions in which they do not change, so that a partner whose copy is unaffected by a
+correction sees nothing at all: same bytes, same place in the list.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.errors import Conflict, Rejected
+from service.labels.intake import check_label, label_of
+from service.labels.label import Label, LabelError
+from service.labels.markings import profile_of
+from service.sharing.acts import Act
+from service.sharing.intake import ItemDraft, PortionDraft
+from service.store import catalogue, visibility
+from service.store.catalogue import ItemRecord, LabelStretch, PortionRecord, VersionRecord
+from service.store.tables import FOREVER
+
+STORED: Final = "stored"
+QUARANTINED: Final = "quarantined"
+REFUSED: Final = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item. `code` and `message` say why where it was refused or quarantined."""
+
+    result: str
+    ref: str
+    item_id: str | None
+    version: int = 0
+    code: str | None = None
+    message: str | None = None
+
+
+def store_items(act: Act, drafts: Sequence[ItemDraft], *, update: bool = False) -> list[Outcome]:
+    """Store items in one act, in order; one that is refused leaves the others as they are.
+
+    Args:
+        update: an item whose `ref` is stored already gets a new version, instead of being refused.
+    """
+    label_ids, new_labels = act.intern({label.digest(): label for draft in drafts for label in _labels_of(draft)})
+    upkeep = act.upkeep()
+    upkeep.entitle(new_labels)
+    writer = _Writer(act, label_ids)
+    outcomes = [writer.store(draft, update=update) for draft in drafts]
+    writer.flush()
+    upkeep.place(writer.fresh, fresh=True)
+    upkeep.place(writer.changed)
+    act.items.extend(outcome.item_id for outcome in outcomes if outcome.item_id is not None)
+    return outcomes
+
+
+def _labels_of(draft: ItemDraft) -> list[Label]:
+    labels = [label for portion in draft.portions for _, _, label in portion.timeline]
+    return labels + [label for _, _, label in draft.compilation or ()]
+
+
+class _Writer:
+    """Writes the items of one act, gathering rows so that a thousand items are a handful of statements each."""
+
+    def __init__(self, act: Act, label_ids: Mapping[bytes, int]) -> None:
+        self._act: Final = act
+        self._label_ids: Final = label_ids
+        self._portions: list[PortionRecord] = []
+        self._timelines: dict[str, Sequence[LabelStretch]] = {}
+        self._set_ids: dict[frozenset[int], int] = {}
+        self.fresh: list[str] = []
+        self.changed: list[str] = []
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        catalogue.add_portions(self._act.connection, self._portions)
+        catalogue.add_timeline(self._act.connection, self._timelines)
+        self._portions, self._timelines = [], {}
+
+    def store(self, draft: ItemDraft, *, update: bool) -> Outcome:
+        connection, at = self._act.connection, self._act.at
+        known = catalogue.item_by_ref(connection, draft.ref)
+        if known is None:
+            item_id = secrets.token_urlsafe(16)
+            catalogue.add_item(connection, ItemRecord(item_id, draft.ref, 0 if draft.hold else 1, None), at=at)
+            return self._write(draft, item_id, 1, None)
+        if not update:
+            return Outcome(REFUSED, draft.ref, None, code="ref-exists", message=f"`{draft.ref}` is stored already")
+        if known.withdrawn_at is not None:
+            return Outcome(REFUSED, draft.ref, None, code="withdrawn", message=f"`{draft.ref}` is withdrawn")
+        self.flush()  # an item may stand twice in one import: the second line must find what the first one wrote
+        number = catalogue.latest_version_number(connection, known.id) + 1
+        before = catalogue.version_in_force(connection, known.id)
+        portions = [] if before is None else [portion for portion, _ in catalogue.portions_of_version(connection, before.id)]
+        outcome = self._write(draft, known.id, number, portions)
+        if outcome.result == STORED:
+            catalogue.set_version_in_force(connection, known.id, number)
+        return outcome
+
+    def _write(self, draft: ItemDraft, item_id: str, number: int, before: Sequence[PortionRecord] | None) -> Outcome:
+        """Write a version; `before` are the portions in force, None for a new item."""
+        connection, at = self._act.connection, self._act.at
+        version = VersionRecord(0, item_id, number, draft.marking, draft.whole)
+        if draft.hold is not None:
+            # An earlier version in force stays in force: this one has no rows that any query over labels could find.
+            version_id = catalogue.add_version(connection, version, [], at=at)
+            catalogue.add_quarantined(
+                connection,
+                version_id=version_id,
+                item_id=item_id,
+                code=draft.hold.code,
+                reason=draft.hold.reason,
+                at=at,
+                intake=draft.source,
+            )
+            return Outcome(QUARANTINED, draft.ref, item_id, number, draft.hold.code, draft.hold.reason)
+        unchanged: dict[tuple[object, ...], list[str]] = {}
+        for portion in before or ():
+            unchanged.setdefault(_content_of(portion), []).append(portion.id)
+        members: list[tuple[str, str]] = []
+        timelines: dict[str, list[LabelStretch]] = {}
+        for drafted in draft.portions:
+            same = unchanged.get(_content_of(drafted))
+            portion_id = same.pop(0) if same else self._new_portion(drafted, item_id)
+            members.append((portion_id, drafted.marking))
+            timelines[portion_id] = self._stretches(drafted.timeline)
+        if draft.compilation is not None:
+            timelines[item_id] = self._stretches(draft.compilation)
+        catalogue.add_version(connection, version, members, at=at)
+        if before is None:
+            self._timelines.update(timelines)
+            self.fresh.append(item_id)
+        else:
+            self.flush()
+            gone = [portion_id for ids in unchanged.values() for portion_id in ids]
+            if draft.compilation is None:
+                gone.append(item_id)
+            for timeline_id in gone:
+                catalogue.end_timeline(connection, timeline_id, at=at)
+            relabel_timelines(self._act, timelines)
+            catalogue.end_label_sets(connection, item_id, at=at)
+            self.changed.append(item_id)
+        catalogue.add_label_sets(connection, item_id, self._sets(timelines.values()))
+        return Outcome(STORED, draft.ref, item_id, number)
+
+    def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
+        portion_id = secrets.token_urlsafe(16)
+        self._portions.append(
+            PortionRecord(
+                portion_id, item_id, drafted.kind, drafted.content, drafted.content_sha256, drafted.name, drafted.media_type, drafted.size,
+                self._act.at,
+            )
+        )  # fmt: skip
+        return portion_id
+
+    def _stretches(self, timeline: Sequence[tuple[int, int, Label]]) -> list[LabelStretch]:
+        # A draft may have been read a moment before the act began: its first stretch holds from the act on.
+        at = self._act.at
+        return [LabelStretch(max(from_at, at), until, self._label_ids[label.digest()]) for from_at, until, label in timeline if until > at]
+
+    def _sets(self, timelines: Iterable[Sequence[LabelStretch]]) -> list[tuple[int, int, int]]:
+        return label_sets_ahead(list(timelines), self._set_id, at=self._act.at)
+
+    def _set_id(self, members: frozenset[int]) -> int:
+        if members not in self._set_ids:
+            self._set_ids[members] = catalogue.intern_label_set(self._act.connection, members)
+        return self._set_ids[members]
+
+
+def _content_of(portion: PortionDraft | PortionRecord) -> tuple[object, ...]:
+    return portion.kind, portion.content_sha256, portion.name, portion.media_type
+
+
+def label_sets_ahead(
+    timelines: Sequence[Sequence[LabelStretch]], set_id: Callable[[frozenset[int]], int], *, at: int
+) -> list[tuple[int, int, int]]:
+    """(from, until, label set id) from `at` on, of portions and compilation with these timelines."""
+    starts = sorted({at} | {stretch.from_at for timeline in timelines for stretch in timeline if stretch.from_at > at})
+    result: list[tuple[int, int, int]] = []
+    for start, until in zip(starts, [*starts[1:], FOREVER], strict=True):
+        members = frozenset(stretch.label_id for timeline in timelines for stretch in timeline if stretch.from_at <= start < stretch.until)
+        found = set_id(members)
+        if result and result[-1][2] == found:
+            result[-1] = (result[-1][0], until, found)
+        else:
+            result.append((start, until, found))
+    return result
+
+
+def relabel_timelines(act: Act, timelines: Mapping[str, Sequence[LabelStretch]]) -> None:
+    """Give these timelines from the act on; one that says what was said before stays as it is, and so keeps its `from`."""
+    before = catalogue.timelines_of(act.connection, list(timelines), at=act.at)
+    changed: dict[str, Sequence[LabelStretch]] = {}
+    for timeline_id, stretches in timelines.items():
+        ahead = [LabelStretch(max(one.from_at, act.at), one.until, one.label_id) for one in before.get(timeline_id, [])]
+        if ahead != list(stretches):
+            catalogue.end_timeline(act.connection, timeline_id, at=act.at)
+            changed[timeline_id] = stretches
+    catalogue.add_timeline(act.connection, changed)
+
+
+# --- relabel, withdraw ----------------------------------------------------------------------------------------------
+
+
+def relabel(act: Act, item_id: str, *, portion_id: str | None, marking: str | None, label: object, reason: str) -> None:
+    """Give a portion, or every portion of an item, another label from now on.
+
+    The dates written beside the old label go with it: a marking says all there is to say.
+
+    Raises:
+        Conflict: no such item in force, or portion of it.
+        Rejected: the marking or label is not one that this scheme knows.
+    """
+    item = _item_in_force(act, item_id)
+    version = catalogue.version_in_force(act.connection, item_id)
+    if version is None:
+        raise Conflict(f"item `{item_id}` has no version in force", code="not-in-force")
+    held = catalogue.versions_at(act.connection, [item_id], at=act.at)[item_id]
+    targets = [one for one in held.portions if portion_id is None or one.portion.id == portion_id]
+    if not targets:
+        raise Conflict(f"item `{item_id}` has no portion `{portion_id}`", code="no-portion")
+    new = {one.portion.id: _new_label(act, marking, label, act.labels[one.label_id]) for one in targets}
+    ids, added = act.intern({one.digest(): one for one in new.values()})
+    upkeep = act.upkeep()
+    upkeep.entitle(added)
+    relabel_timelines(act, {portion: [LabelStretch(act.at, FOREVER, ids[one.digest()])] for portion, one in new.items()})
+    timelines = catalogue.timelines_of(act.connection, [*(one.portion.id for one in held.portions), item_id], at=act.at)
+    catalogue.end_label_sets(act.connection, item_id, at=act.at)
+    sets = label_sets_ahead(list(timelines.values()), lambda members: catalogue.intern_label_set(act.connection, members), at=act.at)
+    catalogue.add_label_sets(act.connection, item_id, sets)
+    upkeep.place([item_id])
+    act.items.append(item_id)
+    act.details |= {
+        "ref": item.ref,
+        "reason": reason,
+        "labels": {
+            one.portion.id: {"before": act.labels[one.label_id].to_json(), "after": new[one.portion.id].to_json()} for one in targets
+        },
+    }
+
+
+def _new_label(act: Act, marking: str | None, label: object, before: Label) -> Label:
+    bundle = act.policy().bundle
+    if (marking is None) == (label is None):
+        raise Rejected("expected one of `marking` and `label`", code="marking")
+    try:
+        if marking is None:
+            given = Label.from_json(label)
+            check_label(given, scheme=bundle.scheme, known_codes=bundle.known_codes)
+            return given
+        return label_of(
+            profile_of(bundle.scheme).parse_portion(marking),
+            categories=before.categories,
+            originators=before.originators,
+            scheme=bundle.scheme,
+            known_codes=bundle.known_codes,
+        )
+    except LabelError as error:
+        raise Rejected(str(error), code="label") from None
+
+
+def withdraw(act: Act, item_id: str, *, reason: str) -> None:
+    """Take an item out of every list, for good.
+
+    Raises:
+        Conflict: no such item, or it is withdrawn already.
+    """
+    item = _item_in_force(act, item_id)
+    catalogue.withdraw(act.connection, item_id, at=act.at)
+    visibility.drop_offers(act.connection, item_id)
+    act.items.append(item_id)
+    act.details |= {"ref": item.ref, "reason": reason}
+
+
+def _item_in_force(act: Act, item_id: str) -> ItemRecord:
+    item = catalogue.item_by_id(act.connection, item_id)
+    if item is None:
+        raise Conflict(f"no item `{item_id}`", code="no-item")
+    if item.withdrawn_at is not None:
+        raise Conflict(f"item `{item_id}` is withdrawn", code="withdrawn")
+    return item

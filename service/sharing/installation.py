@@ -1,0 +1,183 @@
+"""One installation, put together: its database, keys, policy view, gate and acts. Both the service and the command line open it.
+
+First set-up happens once, under the database's lock: tables, name and audience (fixed from then on, never taken from host or
+port), keys, the `officers` log. Opening it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+
+from service.errors import Broken
+from service.identity.authentication import SecretAuthenticator
+from service.identity.external import ExternalKeys, http_client
+from service.identity.keys import Algorithm, KeyRing, ensure_key_file, ensure_secret_file
+from service.identity.rates import Rates
+from service.identity.secrets import SecretHasher
+from service.identity.tokens import EmbeddedIssuer, TokenVerifier, TrustSource
+from service.policy import read_bundle
+from service.settings import IDEMPOTENCY_HOURS, Settings
+from service.sharing.acts import Acts
+from service.sharing.asks import CopyCache
+from service.sharing.cursors import Cursors
+from service.sharing.gate import Clock, Gate
+from service.sharing.ledger import OFFICERS, Ledger
+from service.sharing.policies import Policies, ReadBundle
+from service.sharing.publishing import Publishing
+from service.sharing.registry import Directory, Registry
+from service.store import Database
+from service.store.files import FileStore
+from service.store.instance import Instance, instance_of, set_up
+from service.store.migrate import migrate
+from service.store.times import micros
+
+KEY_BYTES: Final = 32
+
+
+def system_clock() -> datetime:
+    """Now, aware and UTC. The only clock; everything below is given it, or a time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Everything a door needs. Nothing here is global: two installations can live in one process."""
+
+    settings: Settings
+    clock: Clock
+    instance: Instance
+    database: Database
+    files: FileStore
+    ledger: Ledger
+    world: Policies
+    gate: Gate
+    acts: Acts
+    publishing: Publishing
+    registry: Registry
+    directory: Directory
+    keys: KeyRing
+    issuer: EmbeddedIssuer
+    verifier: TokenVerifier
+    secrets: SecretAuthenticator
+    rates: Rates
+    cursors: Cursors
+    copies: CopyCache
+    close: Callable[[], None]
+
+    def published(self) -> bool:
+        """Whether a policy is in force."""
+        with self.database.reading() as connection:
+            return self.world.in_force(connection)
+
+
+def open_installation(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    read_bundle: ReadBundle = read_bundle,
+    http: Callable[[], httpx.Client] = http_client,
+) -> Installation:
+    """Open an installation, setting it up where it is new.
+
+    Args:
+        read_bundle: makes a bundle of its files; what comes out decides. Exchanged in tests that force the engine.
+
+    Raises:
+        Broken: the data folder or database cannot be used.
+        Busy: the database cannot be reached now.
+    """
+    folder = settings.data
+    try:
+        (folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Broken(f"cannot use the data folder `{folder}`: {error.strerror}") from error
+    database = Database.open(settings.database_url(), busy_timeout_seconds=settings.busy_timeout_seconds)
+    migrate(database)
+    token_key = ensure_key_file(folder / "keys" / "token.pem")
+    log_key = ensure_secret_file(folder / "keys" / "log.key", KEY_BYTES)
+    cursor_key = ensure_secret_file(folder / "keys" / "cursor.key", KEY_BYTES)
+    instance = _instance(database, settings, clock, log_key)
+    ledger = Ledger(instance.name, log_key)
+    world = Policies(read_bundle)
+    directory = Directory(database)
+    directory.refresh()
+    gate = Gate(
+        database=database,
+        ledger=ledger,
+        world=world,
+        clock=clock,
+        may_still_ask=directory.may_still_ask,
+        queue_entries_max=settings.queue_entries_max,
+        queue_entries_per_partner_max=settings.queue_entries_per_partner_max,
+        batch_entries_max=settings.batch_entries_max,
+        idempotency_hours=IDEMPOTENCY_HOURS,
+    )
+    acts = Acts(database=database, ledger=ledger, world=world, clock=clock)
+    keys = KeyRing(token_key)
+    issuer = EmbeddedIssuer(keys, issuer=instance.name, audience=instance.audience)
+    hasher = SecretHasher()
+    client, external = _external(settings, instance, http)
+
+    def close() -> None:
+        gate.stop()
+        if client is not None:
+            client.close()
+        database.close()
+
+    return Installation(
+        settings=settings,
+        clock=clock,
+        instance=instance,
+        database=database,
+        files=FileStore(folder / "files"),
+        ledger=ledger,
+        world=world,
+        gate=gate,
+        acts=acts,
+        publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, read_bundle=read_bundle),
+        registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),
+        directory=directory,
+        keys=keys,
+        issuer=issuer,
+        verifier=TokenVerifier(directory, embedded=issuer.source(), external=external),
+        secrets=SecretAuthenticator(directory, issuer=instance.name, hasher=hasher),
+        rates=Rates(rate_per_second=settings.rate_per_second, burst=settings.rate_burst),
+        cursors=Cursors(cursor_key),
+        copies=CopyCache(settings.copies_cached_max),
+        close=close,
+    )
+
+
+def _instance(database: Database, settings: Settings, clock: Clock, log_key: bytes) -> Instance:
+    with database.reading() as connection:
+        found = instance_of(connection)
+    if found is not None:
+        return found
+    with database.acting() as connection:
+        # Another process may have been faster between the two transactions; what it fixed stands.
+        found = instance_of(connection)
+        if found is None:
+            found = Instance(settings.instance, f"https://{settings.instance}")
+            set_up(connection, found, at=micros(clock()))
+            Ledger(found.name, log_key).open_log(connection, OFFICERS)
+    return found
+
+
+def _external(settings: Settings, instance: Instance, http: Callable[[], httpx.Client]) -> tuple[httpx.Client | None, TrustSource | None]:
+    if settings.external_issuer is None:
+        return None, None
+    client = http()
+    algorithm = Algorithm(settings.external_algorithm)
+    keys = ExternalKeys(issuer=settings.external_issuer, algorithm=algorithm, client=client, jwks_url=settings.external_jwks_url)
+    return client, TrustSource(
+        settings.external_issuer,
+        settings.external_audience or instance.audience,
+        algorithm,
+        keys,
+        settings.external_token_lifetime_seconds_max,
+    )

@@ -1,0 +1,400 @@
+"""Items on their way in: an officer's JSON read strictly, marked portions turned into labels through time (DESIGN section 14).
+
+Pure but for looking up files by digest, which the caller passes in. What is malformed is refused with a code and a message;
+what is well-formed but unmarked, or holds a name that the scheme lacks, is kept whole, in quarantine, until an officer
+decides. Nothing is guessed, and nothing is half taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import rfc8785
+
+from service.errors import Rejected
+from service.labels.effective import DatedLabel, timeline
+from service.labels.intake import check_label, label_of
+from service.labels.label import Label, LabelError
+from service.labels.markings import profile_of
+from service.labels.markings.base import MarkingProfile, Unresolved
+from service.labels.rollup import banner_fault
+from service.labels.scheme import ReleasableIn, Scheme
+from service.policy import Bundle
+from service.settings import ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
+from service.store.tables import FOREVER
+from service.store.times import micros
+
+_ITEM_MEMBERS: Final = {"ref", "marking", "label", "releasable_in", "categories", "originators", "portions", "compilation"}
+_PORTION_MEMBERS: Final = {"kind", "marking", "label", "categories", "originators", "not_before", "downgrade_on", "declassify_on"}
+_KIND_MEMBERS: Final = {
+    "title": {"text"},
+    "text": {"text"},
+    "json": {"value"},
+    "file": {"path", "sha256", "name", "media_type"},
+}
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_REF_LENGTH_MAX: Final = 512
+_NAME_LENGTH_MAX: Final = 255
+
+
+class Refusal(Rejected):
+    """An item that is refused. `code` is for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message, code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file that a portion names: its digest and length."""
+
+    sha256: bytes
+    size: int
+
+
+_Read = TypeVar("_Read")
+FindFile = Callable[[Mapping[str, Any]], FileSource]
+"""Given a file portion's JSON, the stored file it means; raises `Refusal` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortionDraft:
+    """A portion read: content, marking as written, and its labels through time as (from, until, label), in microseconds."""
+
+    kind: str
+    content: bytes
+    content_sha256: bytes
+    size: int
+    name: str | None
+    media_type: str | None
+    marking: str
+    timeline: tuple[tuple[int, int, Label], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an item is quarantined: a code for programs, a reason for the officer."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDraft:
+    """An item read whole. With `hold`, it goes to quarantine and its timelines are empty."""
+
+    ref: str
+    marking: str
+    whole: bool
+    portions: tuple[PortionDraft, ...]
+    compilation: tuple[tuple[int, int, Label], ...] | None
+    hold: Hold | None
+    source: str
+    """The JSON as it came, canonical, with files by digest."""
+
+
+class _Held(Exception):
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(hold.reason)
+        self.hold = hold
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def parse_json(data: bytes) -> object:
+    """Parse JSON strictly: UTF-8, no member twice, no NaN, at most `JSON_DEPTH_MAX` deep.
+
+    Raises:
+        Refusal: with `not-utf-8` or `not-json`.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal("not-utf-8", f"byte {error.start} is not UTF-8") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except RecursionError:
+        raise Refusal("not-json", f"nested more than {JSON_DEPTH_MAX} deep") from None
+    except json.JSONDecodeError as error:
+        raise Refusal("not-json", f"not JSON at character {error.pos}: {error.msg.lower()}") from None
+    except ValueError:
+        raise Refusal("not-json", "a number of too many digits") from None
+    _check_depth(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Refusal("not-json", "a member stands twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> object:
+    raise Refusal("not-json", f"`{name}` is not JSON")
+
+
+def _check_depth(value: object) -> None:
+    layer: list[object] = [value]
+    for _ in range(JSON_DEPTH_MAX):
+        layer = [
+            inner for outer in layer if isinstance(outer, dict | list) for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return
+    raise Refusal("not-json", f"nested more than {JSON_DEPTH_MAX} deep")
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFile) -> ItemDraft:
+    """Read one item.
+
+    Args:
+        at: the time of the act; dates that have passed by then have had their effect.
+
+    Raises:
+        Refusal: malformed; `code` says how.
+    """
+    item = _members(value, _ITEM_MEMBERS, "item")
+    ref = item.get("ref")
+    if not isinstance(ref, str) or not 0 < len(ref) <= _REF_LENGTH_MAX or _UNPRINTABLE.search(ref):
+        raise Refusal("ref", f"`ref` is a string of 1 to {_REF_LENGTH_MAX} printable characters")
+    given = item.get("portions")
+    if not isinstance(given, list) or not given:
+        raise Refusal("portions", "`portions` is a list with at least one portion")
+    if len(given) > PORTIONS_MAX:
+        raise Refusal("portions", f"{len(given)} portions, expected at most {PORTIONS_MAX}")
+    scheme = bundle.scheme
+    reader = _Reader(bundle, at, _names(item, "categories", ()), _names(item, "originators", (scheme.own,)))
+    portions: list[PortionDraft] = []
+    holds: list[Hold] = []
+    labels: list[Label] = []
+    for place, one in enumerate(given):
+        members = _members(one, None, f"portion {place}")
+        content = _content(members, place, find_file)
+        try:
+            label, stretches = reader.portion(members, place)
+            labels.append(label)
+        except _Held as held:
+            stretches = ()
+            holds.append(Hold(held.hold.code, f"portion {place}: {held.hold.reason}"))
+        portions.append(PortionDraft(*content, marking=_written(members), timeline=stretches))
+    _check_sizes(portions)
+    compilation = None
+    try:
+        if not holds:
+            reader.check_banner(item, labels)
+        if item.get("compilation") is not None:
+            compilation = reader.compilation(item["compilation"], labels)
+    except _Held as held:
+        holds.append(held.hold)
+    hold = holds[0] if holds else None
+    if hold is not None:
+        portions = [_without_timeline(portion) for portion in portions]
+        compilation = None
+    return ItemDraft(
+        ref=ref,
+        marking=_written(item),
+        whole=_whole(item, scheme),
+        portions=tuple(portions),
+        compilation=compilation,
+        hold=hold,
+        source=_canonical(_with_digests(item, portions)).decode("utf-8"),
+    )
+
+
+def _with_digests(item: Mapping[str, Any], portions: Sequence[PortionDraft]) -> dict[str, Any]:
+    """The item's JSON with each file named by digest: paths mean nothing once the import is over."""
+    named = [
+        {**{name: one[name] for name in one if name != "path"}, "sha256": portion.content_sha256.hex()} if portion.kind == "file" else one
+        for one, portion in zip(item["portions"], portions, strict=True)
+    ]
+    return {**item, "portions": named}
+
+
+def _without_timeline(portion: PortionDraft) -> PortionDraft:
+    return PortionDraft(
+        portion.kind, portion.content, portion.content_sha256, portion.size, portion.name, portion.media_type, portion.marking, ()
+    )
+
+
+def _members(value: object, allowed: set[str] | None, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Refusal("shape", f"{what} is not a JSON object")
+    if allowed is None:
+        kind = value.get("kind")
+        if not isinstance(kind, str) or kind not in _KIND_MEMBERS:
+            expected = ", ".join(f"`{name}`" for name in _KIND_MEMBERS)
+            raise Refusal("kind", f"`kind` of {what} is one of {expected}")
+        allowed = _PORTION_MEMBERS | _KIND_MEMBERS[kind]
+    for name in value:
+        if name not in allowed:
+            raise Refusal("unknown-member", f"unknown member `{_shown(name)}` in {what}")
+    return value
+
+
+def _shown(text: str) -> str:
+    return _UNPRINTABLE.sub("?", text[:64])
+
+
+def _names(members: Mapping[str, Any], key: str, default: Sequence[str]) -> tuple[str, ...]:
+    given = members.get(key, list(default))
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise Refusal(key, f"`{key}` is a list of strings")
+    if key == "originators" and not given:
+        raise Refusal(key, "`originators` has at least one")
+    return tuple(given)
+
+
+def _written(members: Mapping[str, Any]) -> str:
+    if "marking" in members and members["marking"] is not None:
+        return str(members["marking"])
+    return "" if members.get("label") is None else _canonical(members["label"]).decode("utf-8")
+
+
+def _whole(item: Mapping[str, Any], scheme: Scheme) -> bool:
+    given = item.get("releasable_in", scheme.releasable_in)
+    if given not in list(ReleasableIn):
+        raise Refusal("releasable_in", "`releasable_in` is `whole` or `portions`")
+    return bool(given == ReleasableIn.WHOLE)
+
+
+def _canonical(value: object) -> bytes:
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Refusal("not-canonical", f"a value that JSON cannot keep exactly: {str(error)[:120].lower()}") from None
+
+
+def _check_sizes(portions: Sequence[PortionDraft]) -> None:
+    titles = sum(portion.kind == "title" for portion in portions)
+    if titles > 1:
+        raise Refusal("title", f"{titles} titles, expected at most one")
+    total = sum(len(portion.content) for portion in portions)
+    if total > ITEM_BYTES_MAX:
+        raise Refusal("item-too-large", f"an item of {total} bytes without files, expected at most {ITEM_BYTES_MAX}")
+
+
+_Content = tuple[str, bytes, bytes, int, str | None, str | None]
+
+
+def _content(members: Mapping[str, Any], place: int, find_file: FindFile) -> _Content:
+    kind = members["kind"]
+    if kind == "file":
+        name, media_type = members.get("name"), members.get("media_type", "application/octet-stream")
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH_MAX or _UNPRINTABLE.search(name) or set(name) & {"/", "\\"}:
+            raise Refusal("name", f"`name` of portion {place} is a file name of at most {_NAME_LENGTH_MAX} characters, without a path")
+        if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
+            raise Refusal("media-type", f"`media_type` of portion {place} is like `image/png`")
+        source = find_file(members)
+        return kind, b"", source.sha256, source.size, name, media_type
+    if kind == "json":
+        if "value" not in members:
+            raise Refusal("value", f"portion {place} has no `value`")
+        content = _canonical(members["value"])
+    else:
+        text = members.get("text")
+        if not isinstance(text, str) or not text:
+            raise Refusal("text", f"`text` of portion {place} is a string that is not empty")
+        try:
+            content = text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Refusal("text", f"`text` of portion {place} holds half a surrogate pair") from None
+    if len(content) > TEXT_PORTION_BYTES_MAX:
+        raise Refusal("portion-too-large", f"portion {place} has {len(content)} bytes, expected at most {TEXT_PORTION_BYTES_MAX}")
+    return kind, content, hashlib.sha256(content).digest(), len(content), None, None
+
+
+class _Reader:
+    """Turns markings into labels for one item."""
+
+    def __init__(self, bundle: Bundle, at: datetime, categories: tuple[str, ...], originators: tuple[str, ...]) -> None:
+        self._scheme: Final = bundle.scheme
+        self._profile: Final[MarkingProfile] = profile_of(bundle.scheme)
+        self._known: Final = bundle.known_codes
+        self._partners: Final = frozenset(partner.code for partner in bundle.partners)
+        self._members: Final = bundle.members(at)
+        self._at: Final = at
+        self._categories: Final = categories
+        self._originators: Final = originators
+
+    def portion(self, members: Mapping[str, Any], place: int) -> tuple[Label, tuple[tuple[int, int, Label], ...]]:
+        label = self._label(members, portion=True, what=f"portion {place}")
+        dated = self._hold_or_refuse(
+            lambda: DatedLabel.read(
+                label,
+                not_before=members.get("not_before"),
+                downgrade_on=members.get("downgrade_on"),
+                declassify_on=members.get("declassify_on"),
+                scheme=self._scheme,
+                partners=self._partners,
+            ),
+            f"portion {place}",
+        )
+        stretches = tuple(
+            (micros(stretch.from_), FOREVER if stretch.until is None else micros(stretch.until), stretch.label)
+            for stretch in timeline(dated, self._at, scheme=self._scheme)
+        )
+        return label, stretches
+
+    def check_banner(self, item: Mapping[str, Any], labels: Sequence[Label]) -> None:
+        """The item's own marking: refused where it is looser than its portions require."""
+        banner = self._label(item, portion=False, what="item", categories_of=labels)
+        fault = banner_fault(banner, labels, scheme=self._scheme, members=self._members)
+        if fault is not None:
+            raise Refusal("marking-too-loose", f"the item's marking is looser than its portions require: {fault}")
+
+    def compilation(self, marking: object, labels: Sequence[Label]) -> tuple[tuple[int, int, Label], ...]:
+        """What the parts reveal together; never looser than they are."""
+        label = self._label({"marking": marking}, portion=False, what="compilation", categories_of=labels)
+        fault = banner_fault(label, labels, scheme=self._scheme, members=self._members)
+        if fault is not None:
+            raise Refusal("compilation-too-loose", f"the compilation marking is looser than the portions require: {fault}")
+        return ((micros(self._at), FOREVER, label),)
+
+    def _label(self, members: Mapping[str, Any], *, portion: bool, what: str, categories_of: Sequence[Label] | None = None) -> Label:
+        if "label" in members and "marking" in members:
+            raise Refusal("marking", f"{what} has both `marking` and `label`, expected one")
+        if members.get("label") is not None:
+            return self._hold_or_refuse(lambda: self._checked(members["label"]), what)
+        marking = members.get("marking")
+        if marking is not None and not isinstance(marking, str):
+            raise Refusal("marking", f"`marking` of {what} is a string")
+        if not marking or not marking.strip():
+            raise _Held(Hold("unmarked", "it bears no marking"))
+        categories = _names(members, "categories", self._categories)
+        originators = _names(members, "originators", self._originators)
+        if categories_of is not None:
+            categories = tuple({*categories, *(name for label in categories_of for name in label.categories)})
+            originators = tuple({*originators, *(code for label in categories_of for code in label.originators)})
+        parse = self._profile.parse_portion if portion else self._profile.parse_banner
+        return self._hold_or_refuse(
+            lambda: label_of(parse(marking), categories=categories, originators=originators, scheme=self._scheme, known_codes=self._known),
+            what,
+        )
+
+    def _checked(self, value: object) -> Label:
+        label = Label.from_json(value)
+        check_label(label, scheme=self._scheme, known_codes=self._known)
+        return label
+
+    @staticmethod
+    def _hold_or_refuse(read: Callable[[], _Read], what: str) -> _Read:
+        try:
+            return read()
+        except Unresolved as unresolved:
+            raise _Held(Hold(unresolved.code, str(unresolved))) from None
+        except LabelError as error:
+            raise Refusal("label", f"{what}: {error}") from None
+        except Rejected as error:
+            raise Refusal(error.code, f"{what}: {error}") from None

@@ -1,0 +1,104 @@
+"""What officers look at: who may have an item and who has had it, what the policy would say, what waits in quarantine.
+
+A look changes nothing. Looks at items are recorded before they are shown, by whoever calls these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from service.errors import Conflict, Rejected
+from service.labels.label import Label
+from service.policy import Explanation, Snapshot
+from service.sharing.copies import decide_item
+from service.sharing.policies import Policies, PolicyState
+from service.store import Connection, catalogue, logs
+from service.store.times import micros, text_of
+
+_DECIDE_MEMBERS = ("partner", "action", "purpose", "label")
+
+
+def audience(connection: Connection, world: Policies, state: PolicyState, item_id: str, *, at: datetime) -> list[dict[str, Any]]:
+    """For every partner: what the policy says of an item for release without a purpose, by which rules, and what it was sent.
+
+    Raises:
+        Conflict: no such item.
+    """
+    if catalogue.item_by_id(connection, item_id) is None:
+        raise Conflict("no such item", code="no-item")
+    version = catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
+    snapshot = state.snapshot(at)
+    received: dict[str, list[dict[str, Any]]] = {}
+    for one in logs.received(connection, item_id):
+        received.setdefault(one.partner, []).append({"at": text_of(one.at), "version": one.version})
+    lines = []
+    for partner in state.bundle.partners:
+        outcome: str = "withhold"
+        rules: tuple[str, ...] = ()
+        if version is not None and version.portions:
+            decision = decide_item(version, world.labels, snapshot, partner=partner.code, purpose="none")
+            outcome, rules = decision.outcome, decision.rules
+        lines.append({"partner": partner.code, "outcome": outcome, "rules": list(rules), "received": received.get(partner.code, [])})
+    return lines
+
+
+def decide_line(snapshot: Snapshot, line: object) -> dict[str, Any]:
+    """The answer to one decide line (DESIGN section 14), with `why`. A line that is not understood is `withhold` with an error."""
+    try:
+        partner, action, purpose, label = _decide_request(line)
+    except Rejected as error:
+        refused = {"outcome": "withhold", "rules": [], "matched": [], "denied": [], "error": str(error)}
+        return {**refused, "why": {"referable": [], "near_misses": []}}
+    explanation = snapshot.explain(partner, action, label, purpose)
+    return {**explanation.decision.to_json(), "why": _why(explanation)}
+
+
+def _decide_request(line: object) -> tuple[str, str, str, Label]:
+    if not isinstance(line, Mapping):
+        raise Rejected("a decide line is a JSON object")
+    for name in line:
+        if name not in _DECIDE_MEMBERS:
+            raise Rejected(f"unknown member `{str(name)[:64]}` in a decide line")
+    strings: dict[str, str] = {}
+    for name, default in (("partner", None), ("action", None), ("purpose", "none")):
+        value = line.get(name, default)
+        if not isinstance(value, str):
+            raise Rejected(f"`{name}` of a decide line is a string")
+        strings[name] = value
+    return strings["partner"], strings["action"], strings["purpose"], Label.from_json(line.get("label"))
+
+
+def _why(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "referable": list(explanation.referable),
+        "near_misses": [
+            {"rule": miss.rule, "condition": miss.condition, "reason": miss.reason}
+            for miss in (*explanation.near_misses, *explanation.refer_misses)
+        ],
+    }
+
+
+def explained_item(
+    connection: Connection, world: Policies, state: PolicyState, item_id: str, *, partner: str, purpose: str, at: datetime
+) -> list[tuple[str, str, Label, Explanation]]:
+    """(portion id, kind, label, explanation) for every portion of an item.
+
+    Raises:
+        Conflict: no such item, or none of its versions is in force.
+    """
+    version = catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
+    if version is None:
+        raise Conflict(f"no item `{item_id}` with a version in force", code="no-item")
+    snapshot = state.snapshot(at)
+    explained: list[tuple[str, str, Label, Explanation]] = []
+    for one in version.portions:
+        label = world.labels[one.label_id]
+        explained.append((one.portion.id, one.portion.kind, label, snapshot.explain(partner, "release", label, purpose)))
+    return explained
+
+
+def decisions(snapshot: Snapshot, lines: Sequence[object]) -> list[dict[str, Any]]:
+    """The answers to decide lines, in order."""
+    return [decide_line(snapshot, line) for line in lines]

@@ -1,0 +1,113 @@
+"""The policy in force as this worker knows it, and every label by id: one reference each, swapped whole.
+
+A worker may be a moment behind another's act. That is safe, because what it decides carries the number of the act it knew,
+and the commit, which sees the fence, decides again where that is not the latest (`gate`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from service.errors import Broken
+from service.labels.label import Label
+from service.policy import Bundle, Snapshot
+from service.store import Connection, catalogue, policies
+
+ReadBundle = Callable[[Mapping[str, bytes]], Bundle]
+_BUNDLES_HELD: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """What was in force as of an act. `at` is that act's time in microseconds; `clients` counts changes to clients."""
+
+    act: int
+    at: int
+    clients: int
+    bundle: Bundle
+    suspended: frozenset[str]
+
+    def snapshot(self, at: datetime) -> Snapshot:
+        """The snapshot that holds `at`."""
+        return self.bundle.snapshot(at, self.suspended)
+
+
+class Policies:
+    """This worker's view.
+
+    Args:
+        read_bundle: makes a bundle of its files; the one place where an engine other than the shipped one can be put in.
+    """
+
+    def __init__(self, read_bundle: ReadBundle) -> None:
+        self._read_bundle: Final = read_bundle
+        self._state: PolicyState | None = None
+        self._bundles: dict[str, Bundle] = {}
+        self._labels: dict[int, Label] = {}
+        self._last_label = 0
+
+    @property
+    def labels(self) -> Mapping[int, Label]:
+        """Labels by id, as of the last refresh."""
+        return self._labels
+
+    def current(self, connection: Connection) -> PolicyState:
+        """The state as of this transaction; reads no more than the fence where nothing changed.
+
+        Raises:
+            Broken: nothing was ever published.
+        """
+        fence = policies.fence(connection)
+        state = self._state
+        if state is not None and (state.act, state.clients) == (fence.act, fence.clients):
+            return state
+        self.read_labels(connection)
+        in_force = policies.in_force(connection)
+        if in_force.digest is None:
+            raise Broken("no policy is in force; publish one with `entente policy publish DIR`")
+        state = PolicyState(fence.act, fence.at, fence.clients, self.bundle(connection, in_force.digest), in_force.suspended)
+        self._state = state
+        return state
+
+    def in_force(self, connection: Connection) -> bool:
+        """Whether a policy was ever published."""
+        return policies.in_force(connection).digest is not None
+
+    def known(self) -> PolicyState | None:
+        """The state this worker knows, which may be a moment old."""
+        return self._state
+
+    def read_labels(self, connection: Connection) -> None:
+        """Take up labels interned since the last time."""
+        for label_id, body in catalogue.labels_after(connection, self._last_label):
+            self._labels[label_id] = Label.from_json(json.loads(body))
+            self._last_label = max(self._last_label, label_id)
+
+    @property
+    def last_label(self) -> int:
+        """The greatest label id taken up."""
+        return self._last_label
+
+    def bundle(self, connection: Connection, digest: str) -> Bundle:
+        """An archived bundle, compiled; the last few are held.
+
+        Raises:
+            Broken: it is not in the archive.
+        """
+        held = self._bundles.get(digest)
+        if held is not None:
+            return held
+        files = policies.archived_bundle(connection, digest)
+        if files is None:
+            raise Broken(f"bundle `{digest}` is not in the archive; restore the database from a backup")
+        bundle = self._read_bundle(files)
+        if bundle.digest != digest:
+            raise Broken(f"the archived bundle `{digest}` has digest `{bundle.digest}`; run `entente log verify`")
+        while len(self._bundles) >= _BUNDLES_HELD:
+            self._bundles.pop(next(iter(self._bundles)))
+        self._bundles[digest] = bundle
+        return bundle

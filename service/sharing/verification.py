@@ -1,0 +1,143 @@
+"""`entente log verify`: everything that can be derived is derived again, and the first thing that differs is named.
+
+Each log by itself (`service.releaselog.verify`: leaves, seals, records, columns, trees, tiles, checkpoints), and then what
+stands beside the logs and is named in them: copies and files by digest, bundles by digest, labels by digest. All of it is read
+on one view of the database, so that a service at work does not disturb it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from service.policy import digest_of
+from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredHead, StoredItem, Verdict, verify_log
+from service.sharing.installation import Installation
+from service.store import Connection, catalogue, logs, policies
+from service.store.logs import Head
+
+_STEP: Final = 1000
+
+
+class LogFound(NamedTuple):
+    """A log as it was found: entries read, and the root (hex) derived from them."""
+
+    name: str
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The first thing wrong. `index` is the entry; None where it is beside the logs, or at a head."""
+
+    log: str
+    index: int | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """What was found."""
+
+    logs: tuple[LogFound, ...]
+    problem: Problem | None
+
+    @property
+    def ok(self) -> bool:
+        return self.problem is None
+
+
+def verify_all(installation: Installation) -> VerificationReport:
+    """Verify every log, and what they name. Stops at the first thing that is wrong."""
+    found: list[LogFound] = []
+    with installation.database.reading() as connection:
+        for head in logs.heads(connection):
+            verdict = _verify_one(installation, connection, head)
+            found.append(LogFound(head.name, verdict.size, verdict.root.hex()))
+            if verdict.fault is not None:
+                fault = verdict.fault
+                message = f"expected {fault.expected}, found {fault.found}"
+                return VerificationReport(tuple(found), Problem(head.name, fault.index, str(fault.code), message))
+        problem = _verify_contents(installation, connection)
+    return VerificationReport(tuple(found), problem)
+
+
+def _verify_one(installation: Installation, connection: Connection, head: Head) -> Verdict:
+    def tiles(level: int, index: int) -> Sequence[bytes] | None:
+        return logs.tile_row(connection, head.id, level, index) or None
+
+    stored = StoredHead(head.name, head.size, head.frontier, head.root, head.at, head.checkpoint)
+    kept = (StoredCheckpoint(size, note) for size, note in logs.kept_checkpoints(connection, head.id))
+    return verify_log(
+        _entries(connection, head),
+        stored,
+        kept,
+        tiles,
+        tile_count=logs.tile_count(connection, head.id),
+        vkey=installation.ledger.vkey(head.origin),
+        origin=head.origin,
+    )
+
+
+def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
+    items: dict[int, list[tuple[str, int, int]]] = {}
+    read_to = 0
+    for row in logs.entries(connection, head.id):
+        if row.position >= read_to:
+            read_to = row.position + _STEP
+            items = logs.items_by_position(connection, head.id, row.position, read_to)
+        yield StoredEntry(
+            row.position,
+            row.leaf,
+            row.leaf_hash,
+            row.record,
+            row.nonce,
+            {"event_id": row.event_id, "at": row.at, "type": row.type, "client": row.client, "result": row.result},
+            tuple(StoredItem(*item) for item in items.get(row.position, ())),
+        )
+
+
+def _verify_contents(installation: Installation, connection: Connection) -> Problem | None:
+    """What the logs name by digest is there, and is what its digest says."""
+    for sha256, body in catalogue.copies(connection):
+        if hashlib.sha256(body).digest() != sha256:
+            return Problem("copies", None, "copy", f"the copy kept as `{sha256.hex()}` has other bytes")
+    for label_id, label_sha256, label in catalogue.labels_with_digests(connection):
+        if hashlib.sha256(label.encode("utf-8")).digest() != label_sha256:
+            return Problem("labels", None, "label", f"label {label_id} is not what its digest `{label_sha256.hex()}` says")
+    for sha256, size in catalogue.files(connection):
+        hashed, length = hashlib.sha256(), 0
+        if not installation.files.holds(sha256):
+            return Problem("files", None, "file", f"file `{sha256.hex()}` is missing from the data folder")
+        for block in installation.files.blocks(sha256):
+            hashed.update(block)
+            length += len(block)
+        if hashed.digest() != sha256 or length != size:
+            return Problem("files", None, "file", f"file `{sha256.hex()}` has other bytes")
+    for bundle in policies.archived_digests(connection):
+        if digest_of(policies.archived_bundle(connection, bundle) or {}) != bundle:
+            return Problem("bundles", None, "bundle", f"the bundle archived as `{bundle}` has other bytes")
+    return _verify_named(connection)
+
+
+def _verify_named(connection: Connection) -> Problem | None:
+    """Every copy, file and bundle that an entry names is kept."""
+    copies, files = catalogue.copy_digests(connection), catalogue.file_digests(connection)
+    bundles = set(policies.archived_digests(connection))
+    for head in logs.heads(connection):
+        for row in logs.entries(connection, head.id):
+            face, record = json.loads(row.leaf), json.loads(row.record)
+            kept = files if face.get("portion") is not None else copies
+            for item in face["items"]:
+                digest = item.get("copy_sha256")
+                if digest is not None and bytes.fromhex(digest) not in kept:
+                    return Problem(head.name, row.position, "copy", f"copy `{digest}` of item `{item['id']}` is not kept")
+            bundle = record.get("bundle")
+            if bundle is not None and bundle not in bundles:
+                return Problem(head.name, row.position, "bundle", f"bundle `{bundle}` is not in the archive")
+    return None

@@ -1,0 +1,221 @@
+"""When an item is visible to a lane, and where it then stands in the list: the derivation, pure, and its upkeep.
+
+An item stands in a partner's list at `(visible_since, id)`, where `visible_since` is the greatest, over the *released*
+portions, of: the portion's last change, the `from` of its label row, and the time since which that label has been released
+to this partner without a break (DESIGN section 5). Withheld portions do not enter, so nothing a partner can see moves when
+one of them changes.
+
+Both halves are written ahead for every boundary known: *entitlements* (label by lane) and *offers* (item by lane). Acts
+rewrite what they change, in their own transaction, through `Upkeep`; nothing waits for a job at midnight.
+
+The rows are an index, not a permission: what is sent is decided again by the snapshot when it is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.labels.label import Label
+from service.labels.scheme import Scheme
+from service.policy import Bundle, Outcome, Snapshot
+from service.store import Connection
+from service.store import visibility as store
+from service.store.catalogue import ItemTimeline, LabelStretch, item_timelines
+from service.store.tables import FOREVER
+from service.store.times import micros_or_forever, moment_of
+from service.store.visibility import Lane, Offer, Stretch
+
+_ITEMS_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStretch:
+    """A snapshot and the stretch in which it decides, in microseconds."""
+
+    from_at: int
+    until: int
+    snapshot: Snapshot
+
+
+def snapshots_ahead(bundle: Bundle, suspended: frozenset[str], *, at: int) -> tuple[SnapshotStretch, ...]:
+    """The snapshot that holds `at` and every later one of a bundle, in order, without gaps."""
+    result: list[SnapshotStretch] = []
+    from_at = at
+    while from_at < FOREVER:
+        snapshot = bundle.snapshot(moment_of(from_at), suspended)
+        until = micros_or_forever(snapshot.until)
+        result.append(SnapshotStretch(from_at, until, snapshot))
+        from_at = until
+    return tuple(result)
+
+
+def entitlement(label: Label, lane: Lane, ahead: Sequence[SnapshotStretch], *, at: int, before: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """The stretches from `at` on in which a label is released to a lane.
+
+    Args:
+        before: what was written for this label and lane until now; a release that goes on keeps its beginning.
+    """
+    result: list[Stretch] = []
+    for stretch in ahead:
+        decision = stretch.snapshot.decide(lane.partner, "release", label, lane.purpose)
+        if decision.outcome is not Outcome.RELEASE:
+            continue
+        if result and result[-1].until == stretch.from_at:
+            result[-1] = Stretch(result[-1].from_at, stretch.until)
+        else:
+            result.append(Stretch(stretch.from_at, stretch.until))
+    if result and result[0].from_at == at:
+        begun = next((earlier.from_at for earlier in before if earlier.from_at <= at <= earlier.until), at)
+        result[0] = Stretch(begun, result[0].until)
+    return tuple(result)
+
+
+def offers(
+    item: ItemTimeline, entitled: Mapping[int, Sequence[Stretch]], labels: Mapping[int, Label], scheme: Scheme, *, at: int
+) -> tuple[Offer, ...]:
+    """The stretches from `at` on in which an item is visible to a lane, and where it stands in each.
+
+    Args:
+        entitled: for this lane, the stretches of each label by label id; a label without any is released at no time.
+    """
+    timelines = [stretches for _, stretches in item.portions]
+    if item.compilation is not None:
+        timelines.append(item.compilation)
+    bounds = {at}
+    for timeline in timelines:
+        for stretch in timeline:
+            bounds.update((stretch.from_at, stretch.until))
+            for grant in entitled.get(stretch.label_id, ()):
+                bounds.update((grant.from_at, grant.until))
+    starts = sorted(bound for bound in bounds if at <= bound < FOREVER)
+    result: list[Offer] = []
+    for start, until in zip(starts, [*starts[1:], FOREVER], strict=True):
+        since: list[int] = []
+        released: list[Label] = []
+        for changed_at, timeline in item.portions:
+            found = _released_at(timeline, entitled, start)
+            if found is not None:
+                since.append(max(changed_at, found[0]))
+                released.append(labels[found[1]])
+        if item.compilation is not None or item.whole:
+            if len(released) < len(item.portions):
+                continue
+            if item.compilation is not None:
+                found = _released_at(item.compilation, entitled, start)
+                if found is None:
+                    continue
+                since.append(found[0])
+                released.append(labels[found[1]])  # it enters the copy's marking, and so what the filters go by
+        if not released:
+            continue
+        level = max(scheme.rank(label.level) for label in released)
+        categories = tuple(sorted({category for label in released for category in label.categories}))
+        offer = Offer(start, until, max(since), level, categories)
+        last = result[-1] if result else None
+        if last is not None and last.until == start and _same_place(last, offer):
+            result[-1] = Offer(last.from_at, until, offer.visible_since, level, categories)
+        else:
+            result.append(offer)
+    return tuple(result)
+
+
+def _same_place(one: Offer, other: Offer) -> bool:
+    return (one.visible_since, one.level, one.categories) == (other.visible_since, other.level, other.categories)
+
+
+def _released_at(timeline: Sequence[LabelStretch], entitled: Mapping[int, Sequence[Stretch]], at: int) -> tuple[int, int] | None:
+    """(since when, label id), where the label in force at `at` is released then; None where it is not, or there is none."""
+    for stretch in timeline:
+        if stretch.from_at <= at < stretch.until:
+            for grant in entitled.get(stretch.label_id, ()):
+                if grant.from_at <= at < grant.until:
+                    return max(stretch.from_at, grant.from_at), stretch.label_id
+    return None
+
+
+class Upkeep:
+    """Keeps entitlements and offers in step with one act, inside its transaction.
+
+    Args:
+        labels: every label by id, those interned by this act included.
+    """
+
+    def __init__(self, connection: Connection, *, bundle: Bundle, suspended: frozenset[str], labels: Mapping[int, Label], at: int) -> None:
+        self._connection: Final = connection
+        self._scheme: Final = bundle.scheme
+        self._labels: Final = labels
+        self._at: Final = at
+        self._ahead: Final = snapshots_ahead(bundle, suspended, at=at)
+        self._lanes: Final = store.lanes(connection)
+
+    def entitle(self, label_ids: Collection[int]) -> None:
+        """Write the entitlements of labels that no one had before."""
+        self._derive(self._lanes, label_ids, before={})
+
+    def place(self, item_ids: Collection[str], *, fresh: bool = False) -> None:
+        """Write the offers of items whose portions or labels changed; `fresh` where they are new."""
+        self._place(self._lanes, item_ids, fresh=fresh)
+
+    def policy_changed(self, *, everything: bool = False) -> None:
+        """Bring all in step with another bundle or suspension; writes only what its difference names.
+
+        Args:
+            everything: the ladder itself changed, so that every offer is written anew.
+        """
+        label_ids = sorted(self._labels)
+        before = store.entitlements(self._connection, label_ids)
+        changed = self._derive(self._lanes, label_ids, before=before)
+        touched = {label for _, label in changed} if not everything else set(label_ids)
+        lanes_touched = {lane for lane, _ in changed}
+        lanes = self._lanes if everything else [lane for lane in self._lanes if lane.id in lanes_touched]
+        self._place(lanes, store.items_with_labels(self._connection, touched, at=self._at))
+        store.drop_ended_offers(self._connection, at=self._at)
+
+    def add_lanes(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Make lanes for (partner, purpose) that have none, with all that is on offer to them."""
+        added = [lane for pair in pairs if (lane := store.add_lane(self._connection, *pair)) is not None]
+        if added:
+            self._derive(added, self._labels.keys(), before={})
+            self._place(added, store.items_with_labels(self._connection, self._labels.keys(), at=self._at), fresh=True)
+            self._lanes.extend(added)
+
+    def _derive(
+        self, lanes: Sequence[Lane], label_ids: Collection[int], *, before: Mapping[tuple[int, int], Sequence[Stretch]]
+    ) -> Mapping[tuple[int, int], Sequence[Stretch]]:
+        changed: dict[tuple[int, int], Sequence[Stretch]] = {}
+        for lane in lanes:
+            for label_id in label_ids:
+                earlier = before.get((lane.id, label_id), ())
+                stretches = entitlement(self._labels[label_id], lane, self._ahead, at=self._at, before=earlier)
+                if stretches != tuple(stretch for stretch in earlier if stretch.until > self._at):
+                    changed[lane.id, label_id] = stretches
+        store.replace_entitlements(self._connection, changed)
+        return changed
+
+    def _place(self, lanes: Sequence[Lane], item_ids: Collection[str], *, fresh: bool = False) -> None:
+        ordered = sorted(item_ids)
+        for start in range(0, len(ordered), _ITEMS_AT_ONCE):
+            items = item_timelines(self._connection, ordered[start : start + _ITEMS_AT_ONCE], at=self._at)
+            by_lane = self._entitled_by_lane(items)
+            written: dict[tuple[object, ...], tuple[Offer, ...]] = {}
+            rows: list[tuple[int, str, Sequence[Offer]]] = []
+            for lane in lanes:
+                entitled = by_lane.get(lane.id, {})
+                for item in items:
+                    # Items of one import mostly share their shape; what follows from it is derived once.
+                    shape = (lane.id, item.whole, item.portions, item.compilation)
+                    if shape not in written:
+                        written[shape] = offers(item, entitled, self._labels, self._scheme, at=self._at)
+                    if written[shape] or not fresh:
+                        rows.append((lane.id, item.item_id, written[shape]))
+            store.replace_offers(self._connection, rows, fresh=fresh)
+
+    def _entitled_by_lane(self, items: Sequence[ItemTimeline]) -> dict[int, dict[int, list[Stretch]]]:
+        label_ids = {stretch.label_id for item in items for _, timeline in item.portions for stretch in timeline}
+        label_ids |= {stretch.label_id for item in items for stretch in item.compilation or ()}
+        by_lane: dict[int, dict[int, list[Stretch]]] = {}
+        for (lane, label), stretches in store.entitlements(self._connection, label_ids).items():
+            by_lane.setdefault(lane, {})[label] = stretches
+        return by_lane

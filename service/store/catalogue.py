@@ -1,0 +1,509 @@
+"""Items, versions, portions and their labels through time.
+
+Versions and portions never change; labels are given to them by dated rows, written ahead for every boundary known. Queries
+say `from_at <= :at AND until > :at`; nothing waits for a job at midnight.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, text
+
+from service.store.database import sought
+from service.store.tables import FOREVER
+
+_CHUNK: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """An item: `version` is the number in force, 0 while the first one is in quarantine; times in microseconds."""
+
+    id: str
+    ref: str
+    version: int
+    withdrawn_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version: content that never changes. `whole`: goes out only as a whole."""
+
+    id: int
+    item_id: str
+    number: int
+    marking: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PortionRecord:
+    """A portion. `content` is UTF-8 text, RFC 8785 JSON, or empty for a file, which is kept by `content_sha256`."""
+
+    id: str
+    item_id: str
+    kind: str
+    content: bytes
+    content_sha256: bytes
+    name: str | None
+    media_type: str | None
+    size: int
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStretch:
+    """A label from when until when."""
+
+    from_at: int
+    until: int
+    label_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortionAt:
+    """A portion of a version with the label it has at the time asked, and until when it has it."""
+
+    portion: PortionRecord
+    label_id: int
+    label_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the record of a decision about an item needs, whether it is visible or not: its labels as one set, until when."""
+
+    item_id: str
+    ref: str
+    version: int
+    label_ids: tuple[int, ...]
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A version that waits for an officer. `intake` is the JSON as it came."""
+
+    item_id: str
+    ref: str
+    version: int
+    version_id: int
+    code: str
+    reason: str
+    at: int
+    intake: str
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+def intern_labels(connection: Connection, labels: Mapping[bytes, str]) -> dict[bytes, int]:
+    """Ids of labels by digest; those not yet known are added. `labels`: digest -> canonical JSON."""
+    if not labels:
+        return {}
+    connection.execute(
+        text("INSERT INTO label (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING"),
+        [{"digest": digest, "body": body} for digest, body in labels.items()],
+    )
+    ids: dict[bytes, int] = {}
+    statement = text("SELECT digest, id FROM label WHERE digest IN :digests").bindparams(bindparam("digests", expanding=True))
+    digests = list(labels)
+    for start in range(0, len(digests), _CHUNK):
+        for digest, label_id in connection.execute(statement, {"digests": digests[start : start + _CHUNK]}):
+            ids[bytes(digest)] = label_id
+    return ids
+
+
+def labels_after(connection: Connection, label_id: int) -> list[tuple[int, str]]:
+    """(id, canonical JSON) of labels with a greater id, in order."""
+    return [(row[0], row[1]) for row in connection.execute(_LABELS_AFTER, {"id": label_id})]
+
+
+_LABELS_AFTER: Final = text("SELECT id, body FROM label WHERE id > :id ORDER BY id")
+
+
+def intern_label_set(connection: Connection, label_ids: Collection[int]) -> int:
+    """The id of a set of labels."""
+    members = json.dumps(sorted(set(label_ids)), separators=(",", ":"))
+    connection.execute(text("INSERT INTO label_set (members) VALUES (:members) ON CONFLICT DO NOTHING"), {"members": members})
+    return int(connection.execute(text("SELECT id FROM label_set WHERE members = :members"), {"members": members}).scalar_one())
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+def add_item(connection: Connection, item: ItemRecord, *, at: int) -> None:
+    connection.execute(
+        text("INSERT INTO item (id, ref, version, withdrawn_at, created_at) VALUES (:id, :ref, :version, NULL, :at)"),
+        {"id": item.id, "ref": item.ref, "version": item.version, "at": at},
+    )
+
+
+def item_by_ref(connection: Connection, ref: str) -> ItemRecord | None:
+    return _item(connection.execute(text("SELECT id, ref, version, withdrawn_at FROM item WHERE ref = :ref"), {"ref": ref}).one_or_none())
+
+
+def item_by_id(connection: Connection, item_id: str) -> ItemRecord | None:
+    return _item(connection.execute(text("SELECT id, ref, version, withdrawn_at FROM item WHERE id = :id"), {"id": sought(item_id)}).one_or_none())
+
+
+def _item(row: Row[Any] | None) -> ItemRecord | None:
+    return None if row is None else ItemRecord(row.id, row.ref, row.version, row.withdrawn_at)
+
+
+def set_version_in_force(connection: Connection, item_id: str, number: int) -> None:
+    connection.execute(text("UPDATE item SET version = :number WHERE id = :id"), {"id": item_id, "number": number})
+
+
+def withdraw(connection: Connection, item_id: str, *, at: int) -> None:
+    """Withdraw an item: its timelines end now."""
+    connection.execute(text("UPDATE item SET withdrawn_at = :at WHERE id = :id"), {"id": item_id, "at": at})
+    portions = list(connection.execute(text("SELECT id FROM portion WHERE item_id = :id"), {"id": item_id}).scalars())
+    for timeline_id in (item_id, *portions):
+        end_timeline(connection, timeline_id, at=at)
+    end_label_sets(connection, item_id, at=at)
+
+
+def add_version(connection: Connection, version: VersionRecord, portions: Sequence[tuple[str, str]], *, at: int) -> int:
+    """Add a version with its portions in order as (portion id, marking verbatim); returns its row id."""
+    version_id = connection.execute(
+        text(
+            "INSERT INTO version (item_id, number, marking, whole, created_at) VALUES (:item, :number, :marking, :whole, :at) RETURNING id"
+        ),
+        {"item": version.item_id, "number": version.number, "marking": version.marking, "whole": int(version.whole), "at": at},
+    ).scalar_one()
+    if portions:
+        connection.execute(
+            text(
+                "INSERT INTO version_portion (version_id, position, portion_id, marking) VALUES (:version, :position, :portion, :marking)"
+            ),
+            [
+                {"version": version_id, "position": position, "portion": portion, "marking": marking}
+                for position, (portion, marking) in enumerate(portions)
+            ],
+        )
+    return int(version_id)
+
+
+def version_in_force(connection: Connection, item_id: str) -> VersionRecord | None:
+    row = connection.execute(
+        text(
+            "SELECT v.id, v.item_id, v.number, v.marking, v.whole FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
+            "WHERE i.id = :id"
+        ),
+        {"id": item_id},
+    ).one_or_none()
+    return None if row is None else VersionRecord(row.id, row.item_id, row.number, row.marking, bool(row.whole))
+
+
+def latest_version_number(connection: Connection, item_id: str) -> int:
+    """The highest number given, whether in force or in quarantine; 0 where there is none."""
+    return int(connection.execute(text("SELECT COALESCE(MAX(number), 0) FROM version WHERE item_id = :id"), {"id": item_id}).scalar_one())
+
+
+def add_portions(connection: Connection, portions: Iterable[PortionRecord]) -> None:
+    rows = [
+        {
+            "id": portion.id, "item": portion.item_id, "kind": portion.kind, "content": portion.content,
+            "sha256": portion.content_sha256, "name": portion.name, "media_type": portion.media_type, "size": portion.size,
+            "changed_at": portion.changed_at,
+        }
+        for portion in portions
+    ]  # fmt: skip
+    if rows:
+        connection.execute(
+            text(
+                "INSERT INTO portion (id, item_id, kind, content, content_sha256, name, media_type, size, changed_at) "
+                "VALUES (:id, :item, :kind, :content, :sha256, :name, :media_type, :size, :changed_at)"
+            ),
+            rows,
+        )
+
+
+def portions_of_version(connection: Connection, version_id: int) -> list[tuple[PortionRecord, str]]:
+    """A version's portions in order, with the marking each was given."""
+    rows = connection.execute(
+        text(
+            f"SELECT {_PORTION}, vp.marking FROM version_portion vp JOIN portion p ON p.id = vp.portion_id "
+            "WHERE vp.version_id = :version ORDER BY vp.position"
+        ),
+        {"version": version_id},
+    )
+    return [(_portion(row), row.marking) for row in rows]
+
+
+_PORTION: Final = "p.id, p.item_id, p.kind, p.content, p.content_sha256, p.name, p.media_type, p.size, p.changed_at"
+
+
+def _portion(row: Row[Any]) -> PortionRecord:
+    return PortionRecord(
+        row.id, row.item_id, row.kind, bytes(row.content), bytes(row.content_sha256), row.name, row.media_type, row.size, row.changed_at
+    )
+
+
+# --- timelines ------------------------------------------------------------------------------------------------------
+
+
+def add_timeline(connection: Connection, timelines: Mapping[str, Sequence[LabelStretch]]) -> None:
+    """Give portions (or an item's compilation, under the item's id) their labels through time."""
+    rows = [
+        {"id": timeline_id, "from_at": stretch.from_at, "until": stretch.until, "label": stretch.label_id}
+        for timeline_id, stretches in timelines.items()
+        for stretch in stretches
+    ]
+    if rows:
+        connection.execute(
+            text("INSERT INTO portion_label (portion_id, from_at, until, label_id) VALUES (:id, :from_at, :until, :label)"), rows
+        )
+
+
+def end_timeline(connection: Connection, timeline_id: str, *, at: int) -> None:
+    """End a timeline now: the row in force is cut, later ones go."""
+    connection.execute(text("DELETE FROM portion_label WHERE portion_id = :id AND from_at >= :at"), {"id": timeline_id, "at": at})
+    connection.execute(text("UPDATE portion_label SET until = :at WHERE portion_id = :id AND until > :at"), {"id": timeline_id, "at": at})
+
+
+def timelines_of(connection: Connection, timeline_ids: Collection[str], *, at: int) -> dict[str, list[LabelStretch]]:
+    """The stretches in force and ahead, by portion id (or item id, for compilations)."""
+    found: dict[str, list[LabelStretch]] = {}
+    statement = text(
+        "SELECT portion_id, from_at, until, label_id FROM portion_label WHERE portion_id IN :ids AND until > :at ORDER BY from_at"
+    ).bindparams(bindparam("ids", expanding=True))
+    ordered = list(timeline_ids)
+    for start in range(0, len(ordered), _CHUNK):
+        for row in connection.execute(statement, {"ids": ordered[start : start + _CHUNK], "at": at}):
+            found.setdefault(row.portion_id, []).append(LabelStretch(row.from_at, row.until, row.label_id))
+    return found
+
+
+def add_label_sets(connection: Connection, item_id: str, stretches: Sequence[tuple[int, int, int]]) -> None:
+    """Give an item its label sets through time, as (from, until, label set id)."""
+    if stretches:
+        connection.execute(
+            text("INSERT INTO item_label_set (item_id, from_at, until, label_set_id) VALUES (:item, :from_at, :until, :set)"),
+            [{"item": item_id, "from_at": from_at, "until": until, "set": set_id} for from_at, until, set_id in stretches],
+        )
+
+
+def end_label_sets(connection: Connection, item_id: str, *, at: int) -> None:
+    connection.execute(text("DELETE FROM item_label_set WHERE item_id = :id AND from_at >= :at"), {"id": item_id, "at": at})
+    connection.execute(text("UPDATE item_label_set SET until = :at WHERE item_id = :id AND until > :at"), {"id": item_id, "at": at})
+
+
+# --- for decisions --------------------------------------------------------------------------------------------------
+
+_EVIDENCE: Final = text(
+    "SELECT i.id, i.ref, i.version, s.members, t.until FROM item i "
+    "LEFT JOIN item_label_set t ON t.item_id = i.id AND t.from_at <= :at AND t.until > :at "
+    "LEFT JOIN label_set s ON s.id = t.label_set_id WHERE i.id = :id"
+)
+
+
+def evidence(connection: Connection, item_id: str, *, at: int) -> Evidence | None:
+    """What there is to record about an id: one row or none, whatever the item's size."""
+    row = connection.execute(_EVIDENCE, {"id": item_id, "at": at}).one_or_none()
+    if row is None:
+        return None
+    if row.members is None:
+        return Evidence(row.id, row.ref, row.version, (), FOREVER)
+    return Evidence(row.id, row.ref, row.version, tuple(json.loads(row.members)), row.until)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAt:
+    """The version in force of an item with its portions, labelled as of the time asked; `compilation` likewise."""
+
+    item_id: str
+    ref: str
+    version: int
+    whole: bool
+    portions: tuple[PortionAt, ...]
+    compilation: tuple[int, int] | None
+    """(label id, until), where the item has a compilation marking."""
+    unlabelled: bool
+    """A portion (or the compilation) has no label in force: nothing of a whole item may go."""
+
+
+_VERSIONS_AT: Final = text(
+    f"SELECT i.ref, i.version, v.whole, {_PORTION}, l.label_id, l.until AS label_until "
+    "FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
+    "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
+    "LEFT JOIN portion_label l ON l.portion_id = p.id AND l.from_at <= :at AND l.until > :at "
+    "WHERE i.id IN :ids ORDER BY i.id, vp.position"
+).bindparams(bindparam("ids", expanding=True))
+
+_COMPILATIONS_AT: Final = text(
+    "SELECT portion_id, label_id, until FROM portion_label WHERE portion_id IN :ids AND from_at <= :at AND until > :at"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def versions_at(connection: Connection, item_ids: Sequence[str], *, at: int) -> dict[str, VersionAt]:
+    """The versions in force of items, with every portion and its label at a time."""
+    compilations = {row.portion_id: (row.label_id, row.until) for row in connection.execute(_COMPILATIONS_AT, {"ids": item_ids, "at": at})}
+    rows: dict[str, list[Row[Any]]] = {}
+    for row in connection.execute(_VERSIONS_AT, {"ids": item_ids, "at": at}):
+        rows.setdefault(row.item_id, []).append(row)
+    return {
+        item_id: VersionAt(
+            item_id,
+            own[0].ref,
+            own[0].version,
+            bool(own[0].whole),
+            tuple(PortionAt(_portion(row), row.label_id, row.label_until) for row in own if row.label_id is not None),
+            compilations.get(item_id),
+            any(row.label_id is None for row in own),
+        )
+        for item_id, own in rows.items()
+    }
+
+
+def items_after(connection: Connection, item_id: str, *, limit: int) -> list[str]:
+    """Ids of items not withdrawn and with a version in force, after an id, in order."""
+    return list(
+        connection.execute(
+            text("SELECT id FROM item WHERE id > :id AND withdrawn_at IS NULL AND version > 0 ORDER BY id LIMIT :limit"),
+            {"id": item_id, "limit": limit},
+        ).scalars()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTimeline:
+    """All that decides when an item is visible: its portions with the time each came to be, and their labels ahead."""
+
+    item_id: str
+    whole: bool
+    portions: tuple[tuple[int, tuple[LabelStretch, ...]], ...]
+    """(changed_at, stretches) of each portion."""
+    compilation: tuple[LabelStretch, ...] | None
+
+
+def item_timelines(connection: Connection, item_ids: Collection[str], *, at: int) -> list[ItemTimeline]:
+    """The timelines, from `at` on, of the versions in force."""
+    result: list[ItemTimeline] = []
+    statement = text(
+        "SELECT i.id, v.whole, p.id AS portion_id, p.changed_at FROM item i "
+        "JOIN version v ON v.item_id = i.id AND v.number = i.version "
+        "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
+        "WHERE i.id IN :ids AND i.withdrawn_at IS NULL ORDER BY i.id, vp.position"
+    ).bindparams(bindparam("ids", expanding=True))
+    ordered = sorted(item_ids)
+    for start in range(0, len(ordered), _CHUNK):
+        chunk = ordered[start : start + _CHUNK]
+        members: dict[str, list[Row[Any]]] = {}
+        for row in connection.execute(statement, {"ids": chunk}):
+            members.setdefault(row.id, []).append(row)
+        portion_ids = [row.portion_id for rows in members.values() for row in rows]
+        labels = timelines_of(connection, [*portion_ids, *members], at=at)
+        for item_id, rows in members.items():
+            portions = tuple((row.changed_at, tuple(labels.get(row.portion_id, ()))) for row in rows)
+            compilation = tuple(labels[item_id]) if item_id in labels else None
+            result.append(ItemTimeline(item_id, bool(rows[0].whole), portions, compilation))
+    return result
+
+
+# --- quarantine, files, copies --------------------------------------------------------------------------------------
+
+
+def add_quarantined(connection: Connection, *, version_id: int, item_id: str, code: str, reason: str, at: int, intake: str) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO quarantine (version_id, item_id, code, reason, at, intake) VALUES (:version, :item, :code, :reason, :at, :intake)"
+        ),
+        {"version": version_id, "item": item_id, "code": code, "reason": reason, "at": at, "intake": intake},
+    )
+
+
+def quarantined(connection: Connection, *, after: tuple[int, int], limit: int) -> list[Quarantined]:
+    """Versions in quarantine in order of (time, version row), after such a place."""
+    rows = connection.execute(
+        text(
+            "SELECT q.item_id, i.ref, v.number, q.version_id, q.code, q.reason, q.at, q.intake FROM quarantine q "
+            "JOIN item i ON i.id = q.item_id JOIN version v ON v.id = q.version_id "
+            "WHERE (q.at, q.version_id) > (:at, :version) ORDER BY q.at, q.version_id LIMIT :limit"
+        ),
+        {"at": after[0], "version": after[1], "limit": limit},
+    )
+    return [Quarantined(*row) for row in rows]
+
+
+def quarantined_of(connection: Connection, item_id: str) -> Quarantined | None:
+    """The latest version of an item in quarantine, if one waits."""
+    row = connection.execute(
+        text(
+            "SELECT q.item_id, i.ref, v.number, q.version_id, q.code, q.reason, q.at, q.intake FROM quarantine q "
+            "JOIN item i ON i.id = q.item_id JOIN version v ON v.id = q.version_id WHERE q.item_id = :item ORDER BY v.number DESC LIMIT 1"
+        ),
+        {"item": item_id},
+    ).one_or_none()
+    return None if row is None else Quarantined(*row)
+
+
+def release_from_quarantine(connection: Connection, version_id: int) -> None:
+    connection.execute(text("DELETE FROM quarantine WHERE version_id = :version"), {"version": version_id})
+
+
+def add_file(connection: Connection, sha256: bytes, size: int) -> None:
+    connection.execute(
+        text("INSERT INTO file (sha256, size) VALUES (:sha256, :size) ON CONFLICT DO NOTHING"), {"sha256": sha256, "size": size}
+    )
+
+
+def file_size(connection: Connection, sha256: bytes) -> int | None:
+    """Bytes of a stored file, or None where it is not stored."""
+    return connection.execute(text("SELECT size FROM file WHERE sha256 = :sha256"), {"sha256": sha256}).scalar()
+
+
+def keep_copies(connection: Connection, copies: Mapping[bytes, bytes]) -> None:
+    """Keep the bytes of copies that a leaf names. Their digest names them, so one that is there stays."""
+    if copies:
+        connection.execute(
+            text("INSERT INTO copy (sha256, body) VALUES (:sha256, :body) ON CONFLICT DO NOTHING"),
+            [{"sha256": sha256, "body": body} for sha256, body in copies.items()],
+        )
+
+
+def copy_body(connection: Connection, sha256: bytes) -> bytes | None:
+    body = connection.execute(text("SELECT body FROM copy WHERE sha256 = :sha256"), {"sha256": sha256}).scalar()
+    return None if body is None else bytes(body)
+
+
+def labels_in_use(connection: Connection, *, at: int) -> set[int]:
+    """Labels that some item has, now or later."""
+    return set(connection.execute(text("SELECT DISTINCT label_id FROM portion_label WHERE until > :at"), {"at": at}).scalars())
+
+
+# --- for verification -----------------------------------------------------------------------------------------------
+
+
+def copies(connection: Connection) -> Iterator[tuple[bytes, bytes]]:
+    """(digest, bytes) of every copy kept, a few at a time."""
+    after = b""
+    while rows := connection.execute(
+        text("SELECT sha256, body FROM copy WHERE sha256 > :after ORDER BY sha256 LIMIT 200"), {"after": after}
+    ).all():
+        for row in rows:
+            yield bytes(row[0]), bytes(row[1])
+        after = bytes(rows[-1][0])
+
+
+def copy_digests(connection: Connection) -> set[bytes]:
+    return {bytes(digest) for digest in connection.execute(text("SELECT sha256 FROM copy")).scalars()}
+
+
+def files(connection: Connection) -> list[tuple[bytes, int]]:
+    """(digest, length) of every file."""
+    return [(bytes(row[0]), row[1]) for row in connection.execute(text("SELECT sha256, size FROM file ORDER BY sha256"))]
+
+
+def file_digests(connection: Connection) -> set[bytes]:
+    return {digest for digest, _ in files(connection)}
+
+
+def labels_with_digests(connection: Connection) -> list[tuple[int, bytes, str]]:
+    """(id, digest, canonical JSON) of every label."""
+    return [(row[0], bytes(row[1]), row[2]) for row in connection.execute(text("SELECT id, digest, body FROM label ORDER BY id"))]

@@ -1,0 +1,168 @@
+"""The one database: catalogue and log together, so that an act and its effects commit together (DESIGN section 7).
+
+Three kinds of transaction, and no other way in:
+
+- `reading`: a consistent view; takes no lock that a writer waits for.
+- `releasing`: appends to logs. Shares the fence with other releases, and excludes acts.
+- `acting`: changes who may have what. Excludes releases and other acts.
+
+SQLite: WAL, `synchronous=FULL` (set and read back), both writing kinds are `BEGIN IMMEDIATE`. PostgreSQL: an advisory lock,
+shared or exclusive, is taken before any other lock; `synchronous_commit` is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from service.errors import Broken, Busy
+
+_ADVISORY_KEY: Final = 0x456E74656E7465
+"""`Entente` in ASCII: the fence's advisory lock in PostgreSQL."""
+
+
+class Database:
+    """Opens the engine and hands out transactions. Close it with `close()`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine: Final = engine
+        self.postgres: Final = engine.dialect.name == "postgresql"
+
+    @classmethod
+    def open(cls, url: str, *, busy_timeout_seconds: float = 5.0, connections: int = 24) -> Database:
+        """Open the database at an SQLAlchemy URL.
+
+        Raises:
+            Broken: neither SQLite nor PostgreSQL, or SQLite would not promise durability.
+        """
+        if url.startswith("sqlite"):
+            engine = create_engine(
+                url,
+                poolclass=QueuePool,
+                pool_size=connections,
+                max_overflow=0,
+                pool_timeout=busy_timeout_seconds,
+                hide_parameters=True,  # content stays out of error texts, and so out of logs
+                connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False, "cached_statements": 512},
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+        elif url.startswith("postgresql+psycopg"):
+            engine = create_engine(
+                url,
+                pool_size=connections,
+                max_overflow=0,
+                pool_timeout=busy_timeout_seconds,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={
+                    "options": f"-c synchronous_commit=on -c lock_timeout={int(busy_timeout_seconds * 1000)} -c timezone=UTC",
+                },
+            )
+        else:
+            raise Broken("unknown database, expected a URL that begins with `sqlite:///` or `postgresql+psycopg://`")
+        return cls(engine)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent read-only view."""
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.postgres else "BEGIN DEFERRED"
+        with self._transaction(begin) as connection:
+            yield connection
+
+    @contextmanager
+    def releasing(self) -> Iterator[Connection]:
+        """A transaction that appends to logs; commits durably when the block ends, rolls back on any exception."""
+        with self._transaction("BEGIN" if self.postgres else "BEGIN IMMEDIATE") as connection:
+            if self.postgres:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_ADVISORY_KEY})")
+            yield connection
+
+    @contextmanager
+    def acting(self) -> Iterator[Connection]:
+        """A transaction that changes who may have what; no release commits while it is open."""
+        with self._transaction("BEGIN" if self.postgres else "BEGIN IMMEDIATE") as connection:
+            if self.postgres:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except (OperationalError, PoolTimeout) as error:
+            raise Busy("the database cannot be reached") from error
+        except DBAPIError as error:
+            raise Broken("the database cannot be opened: it is damaged, or not a database") from error
+        try:
+            try:
+                if self.postgres:
+                    _begin_postgres(connection, begin)
+                else:
+                    connection.exec_driver_sql(begin)
+                yield connection
+                connection.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
+        except OperationalError as error:
+            raise Busy("the database is busy or cannot be written") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Busy("the database went away") from error
+            if type(error) is DatabaseError:
+                # SQLite's word for a damaged file; its subclasses are mistakes of ours, and stay what they are.
+                raise Broken("the database is damaged; restore it from a backup") from error
+            raise
+        finally:
+            connection.close()
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except DBAPIError:
+        connection.invalidate()  # the server or the disk is gone; the pool opens another
+
+
+def _begin_postgres(connection: Connection, begin: str) -> None:
+    # The driver begins a transaction by itself at the first statement; this makes the isolation the first thing in it.
+    if "REPEATABLE READ" in begin:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # Python's driver must not open transactions of its own: a deferred read-then-write fails at once with "database is locked".
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        if cursor.fetchone()[0] != "wal":
+            raise Broken("SQLite would not use a write-ahead log here, expected a local disk")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA synchronous")
+        if cursor.fetchone()[0] != 2:
+            raise Broken("SQLite would not promise durability: `synchronous` is not FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+    finally:
+        cursor.close()
+
+
+def sought(value: str) -> str:
+    """A text from outside to be looked for: PostgreSQL takes no NUL, so none that is kept has one, and this one is found nowhere."""
+    return value.replace("\x00", "\ufffd")
+
+
+def scalar(connection: Connection, sql: str, **parameters: object) -> Any:
+    """The single value of a query, or None."""
+    return connection.execute(text(sql), parameters).scalar()

@@ -1,0 +1,447 @@
+"""The release logs in the database: heads, entries, tiles, kept checkpoints, and the auditor's queries.
+
+What a leaf is, and how trees and checkpoints are made, is `service.releaselog`'s; who may append, and when, is the release
+gate's. Here it is written so that reading stays cheap: full tiles of 256 hashes, columns that repeat the face, one row for
+each item an entry names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, text
+
+from service.errors import Broken
+from service.store.database import sought
+
+TILE_HASHES: Final = 256
+_HASH_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A log's head. `at` is the time of its last entry in microseconds, `frontier` the right edge of its tree."""
+
+    id: int
+    name: str
+    origin: str
+    slot: int
+    size: int
+    frontier: bytes
+    root: bytes
+    at: int
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """An entry to be written. `items` are (item id, version sent or 0)."""
+
+    log_id: int
+    position: int
+    event_id: str
+    at: int
+    type: str
+    client: str
+    result: str
+    leaf: bytes
+    leaf_hash: bytes
+    record: bytes
+    nonce: bytes
+    items: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """An entry as it is kept."""
+
+    log: str
+    log_id: int
+    position: int
+    event_id: str
+    at: int
+    type: str
+    client: str
+    result: str
+    leaf: bytes
+    leaf_hash: bytes
+    record: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """That a partner was sent a version of an item."""
+
+    partner: str
+    at: int
+    version: int
+
+
+_HEAD: Final = "id, name, origin, slot, size, frontier, root, at, checkpoint"
+
+
+def _head(row: Row[Any]) -> Head:
+    return Head(row.id, row.name, row.origin, row.slot, row.size, bytes(row.frontier), bytes(row.root), row.at, row.checkpoint)
+
+
+def heads(connection: Connection) -> list[Head]:
+    """All heads, by name."""
+    return [_head(row) for row in connection.execute(text(f"SELECT {_HEAD} FROM log ORDER BY name"))]
+
+
+def head(connection: Connection, name: str) -> Head | None:
+    row = connection.execute(text(f"SELECT {_HEAD} FROM log WHERE name = :name"), {"name": sought(name)}).one_or_none()
+    return None if row is None else _head(row)
+
+
+def lock_heads(connection: Connection, names: Sequence[str]) -> dict[str, Head]:
+    """Lock the heads of logs, always in the order of their ids, so that two writers cannot wait for each other."""
+    lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    statement = text(f"SELECT {_HEAD} FROM log WHERE name IN :names ORDER BY id{lock}").bindparams(bindparam("names", expanding=True))
+    return {row.name: _head(row) for row in connection.execute(statement, {"names": sorted(set(names))})}
+
+
+def add_log(
+    connection: Connection, *, name: str, origin: str, slot: int, empty_frontier: bytes, empty_root: bytes, checkpoint: str
+) -> None:
+    """Open a log. The name, origin and slot are each unique."""
+    connection.execute(
+        text(
+            f"INSERT INTO log ({_HEAD.removeprefix('id, ')}) VALUES (:name, :origin, :slot, 0, :frontier, :root, 0, :checkpoint) "
+            "ON CONFLICT DO NOTHING"
+        ),
+        {"name": name, "origin": origin, "slot": slot, "frontier": empty_frontier, "root": empty_root, "checkpoint": checkpoint},
+    )
+
+
+def slots_used(connection: Connection) -> set[int]:
+    return set(connection.execute(text("SELECT slot FROM log")).scalars())
+
+
+_APPEND: Final = text(
+    "INSERT INTO log_entry (log_id, position, event_id, at, type, client, result, leaf, leaf_hash, record, nonce) "
+    "VALUES (:log_id, :position, :event_id, :at, :type, :client, :result, :leaf, :leaf_hash, :record, :nonce)"
+)
+_APPEND_ITEMS: Final = text(
+    "INSERT INTO log_item (item_id, at, log_id, position, version) VALUES (:item, :at, :log_id, :position, :version) ON CONFLICT DO NOTHING"
+)
+_ADVANCE: Final = text(
+    "UPDATE log SET size = :size, frontier = :frontier, root = :root, at = :at, checkpoint = :checkpoint "
+    "WHERE id = :id AND size = :old_size AND root = :old_root"
+)
+
+
+def append_entries(connection: Connection, entries: Sequence[EntryRow]) -> None:
+    """Insert entries. Their positions were assigned under the locked heads."""
+    connection.execute(
+        _APPEND,
+        [
+            {
+                "log_id": entry.log_id, "position": entry.position, "event_id": entry.event_id, "at": entry.at, "type": entry.type,
+                "client": entry.client, "result": entry.result, "leaf": entry.leaf, "leaf_hash": entry.leaf_hash,
+                "record": entry.record, "nonce": entry.nonce,
+            }
+            for entry in entries
+        ],
+    )  # fmt: skip
+    items = [
+        {"item": item, "at": entry.at, "log_id": entry.log_id, "position": entry.position, "version": version}
+        for entry in entries
+        for item, version in entry.items
+    ]
+    if items:
+        connection.execute(_APPEND_ITEMS, items)
+
+
+def advance_head(connection: Connection, old: Head, new: Head) -> None:
+    """Move a head on, by compare-and-swap on its size and root.
+
+    Raises:
+        Broken: the head is not what this writer locked; nothing may be committed.
+    """
+    moved = connection.execute(
+        _ADVANCE,
+        {
+            "id": old.id, "old_size": old.size, "old_root": old.root, "size": new.size, "frontier": new.frontier, "root": new.root,
+            "at": new.at, "checkpoint": new.checkpoint,
+        },
+    )  # fmt: skip
+    if moved.rowcount != 1:
+        raise Broken(f"the head of log `{old.name}` moved under its lock, expected size {old.size}; run `entente log verify`")
+
+
+def keep_checkpoint(connection: Connection, log_id: int, size: int, note: str) -> None:
+    connection.execute(
+        text("INSERT INTO log_checkpoint (log_id, size, note) VALUES (:log, :size, :note) ON CONFLICT DO NOTHING"),
+        {"log": log_id, "size": size, "note": note},
+    )
+
+
+def kept_checkpoints(connection: Connection, log_id: int) -> list[tuple[int, str]]:
+    """(size, signed checkpoint), smallest first."""
+    rows = connection.execute(text("SELECT size, note FROM log_checkpoint WHERE log_id = :log ORDER BY size"), {"log": log_id})
+    return [(row[0], row[1]) for row in rows]
+
+
+# --- tiles ----------------------------------------------------------------------------------------------------------
+
+
+def tile_row(connection: Connection, log_id: int, level: int, position: int) -> list[bytes]:
+    """The hashes kept of a tile: all 256 at level 0 or none; at higher levels as many as there are yet."""
+    blob = connection.execute(
+        text("SELECT hashes FROM log_tile WHERE log_id = :log AND level = :level AND position = :position"),
+        {"log": log_id, "level": level, "position": position},
+    ).scalar()
+    return [] if blob is None else split_hashes(bytes(blob))
+
+
+def split_hashes(blob: bytes) -> list[bytes]:
+    return [blob[start : start + _HASH_BYTES] for start in range(0, len(blob), _HASH_BYTES)]
+
+
+def put_tile(connection: Connection, log_id: int, level: int, position: int, hashes: Sequence[bytes]) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO log_tile (log_id, level, position, hashes) VALUES (:log, :level, :position, :hashes) "
+            "ON CONFLICT (log_id, level, position) DO UPDATE SET hashes = excluded.hashes"
+        ),
+        {"log": log_id, "level": level, "position": position, "hashes": b"".join(hashes)},
+    )
+
+
+def leaf_hashes(connection: Connection, log_id: int, start: int, stop: int) -> list[bytes]:
+    """Leaf hashes of positions `start` to `stop`, exclusive."""
+    rows = connection.execute(
+        text("SELECT leaf_hash FROM log_entry WHERE log_id = :log AND position >= :start AND position < :stop ORDER BY position"),
+        {"log": log_id, "start": start, "stop": stop},
+    )
+    return [bytes(row[0]) for row in rows]
+
+
+def leaves(connection: Connection, log_id: int, start: int, stop: int) -> list[bytes]:
+    """Leaf bytes of positions `start` to `stop`, exclusive."""
+    rows = connection.execute(
+        text("SELECT leaf FROM log_entry WHERE log_id = :log AND position >= :start AND position < :stop ORDER BY position"),
+        {"log": log_id, "start": start, "stop": stop},
+    )
+    return [bytes(row[0]) for row in rows]
+
+
+def read_tile(connection: Connection, log_id: int, level: int, position: int, width: int) -> list[bytes]:
+    """The first `width` hashes of a tile, whether full or not."""
+    kept = tile_row(connection, log_id, level, position)
+    if not kept and level == 0:
+        kept = leaf_hashes(connection, log_id, position * TILE_HASHES, position * TILE_HASHES + width)
+    if len(kept) < width:
+        raise Broken(f"tile {level}/{position} of log {log_id} holds {len(kept)} hashes, expected {width}; run `entente log verify`")
+    return kept[:width]
+
+
+def tile_count(connection: Connection, log_id: int) -> int:
+    """How many tiles are kept of a log."""
+    return int(connection.execute(text("SELECT COUNT(*) FROM log_tile WHERE log_id = :log"), {"log": log_id}).scalar_one())
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+_ENTRY: Final = (
+    "g.name AS log, e.log_id, e.position, e.event_id, e.at, e.type, e.client, e.result, e.leaf, e.leaf_hash, e.record, e.nonce "
+    "FROM log_entry e JOIN log g ON g.id = e.log_id"
+)
+
+
+def _stored(row: Row[Any]) -> StoredRow:
+    return StoredRow(
+        row.log, row.log_id, row.position, row.event_id, row.at, row.type, row.client, row.result, bytes(row.leaf), bytes(row.leaf_hash),
+        bytes(row.record), bytes(row.nonce),
+    )  # fmt: skip
+
+
+def entry(connection: Connection, event_id: str) -> StoredRow | None:
+    row = connection.execute(text(f"SELECT {_ENTRY} WHERE e.event_id = :event"), {"event": sought(event_id)}).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def entry_of_log(connection: Connection, log_name: str, event_id: str) -> StoredRow | None:
+    """An entry by its event id, if it is in this log. One statement, one row or none, for a foreign id as for an absent one."""
+    row = connection.execute(
+        text(f"SELECT {_ENTRY} WHERE e.event_id = :event AND g.name = :log"), {"event": sought(event_id), "log": sought(log_name)}
+    ).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def entries(connection: Connection, log_id: int, *, start: int = 0, stop: int | None = None) -> Iterator[StoredRow]:
+    """Entries of a log in order, read in steps so that memory stays bounded."""
+    step = 1000
+    while stop is None or start < stop:
+        upto = start + step if stop is None else min(start + step, stop)
+        rows = connection.execute(
+            text(f"SELECT {_ENTRY} WHERE e.log_id = :log AND e.position >= :start AND e.position < :stop ORDER BY e.position"),
+            {"log": log_id, "start": start, "stop": upto},
+        ).all()
+        if (
+            not rows
+            and not connection.execute(
+                text("SELECT 1 FROM log_entry WHERE log_id = :log AND position >= :stop LIMIT 1"), {"log": log_id, "stop": upto}
+            ).first()
+        ):
+            return
+        yield from (_stored(row) for row in rows)
+        start = upto
+
+
+def entry_items(connection: Connection, log_id: int, position: int) -> list[tuple[str, int, int]]:
+    """(item id, at, version) rows of an entry."""
+    rows = connection.execute(
+        text("SELECT item_id, at, version FROM log_item WHERE log_id = :log AND position = :position ORDER BY item_id"),
+        {"log": log_id, "position": position},
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def items_by_position(connection: Connection, log_id: int, start: int, stop: int) -> dict[int, list[tuple[str, int, int]]]:
+    """(item id, at, version) rows of a run of entries, by position."""
+    found: dict[int, list[tuple[str, int, int]]] = {}
+    for row in connection.execute(
+        text("SELECT position, item_id, at, version FROM log_item WHERE log_id = :log AND position >= :start AND position < :stop"),
+        {"log": log_id, "start": start, "stop": stop},
+    ):
+        found.setdefault(row[0], []).append((row[1], row[2], row[3]))
+    return found
+
+
+def received(connection: Connection, item_id: str) -> list[Received]:
+    """Who was sent which version of an item and when, oldest first; lists do not count, as they hold no content but titles."""
+    rows = connection.execute(
+        text(
+            "SELECT g.name, i.at, i.version FROM log_item i JOIN log_entry e ON e.log_id = i.log_id AND e.position = i.position "
+            "JOIN log g ON g.id = i.log_id WHERE i.item_id = :item AND i.version > 0 AND e.type IN ('item', 'file') AND e.result = 'sent' "
+            "ORDER BY i.at, i.log_id, i.position"
+        ),
+        {"item": item_id},
+    )
+    return [Received(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the auditor's order: newest first, after this entry."""
+
+    at: int
+    log_id: int
+    position: int
+
+
+def query(
+    connection: Connection,
+    *,
+    log: str | None,
+    partners_only: bool,
+    item: str | None,
+    since: int | None,
+    until: int | None,
+    type_: str | None,
+    client: str | None,
+    before: Position | None,
+    limit: int,
+) -> list[StoredRow]:
+    """Entries that match every filter given, newest first.
+
+    Args:
+        log: name of a log; None for all.
+        partners_only: leave the logs `officers` and `root` out.
+        since, until: microseconds, `until` exclusive.
+        before: only entries that come after this place in newest-first order.
+    """
+    conditions: list[str] = []
+    parameters: dict[str, object] = {"limit": limit}
+
+    def narrow(condition: str, **values: object) -> None:
+        conditions.append(condition)
+        parameters.update(values)
+
+    if log is not None:
+        # The id, not the name, so that the index over (log, time) is walked and no other log is touched.
+        found = connection.execute(text("SELECT id FROM log WHERE name = :name"), {"name": sought(log)}).scalar()
+        narrow("e.log_id = :log_id", log_id=-1 if found is None else found)
+    if partners_only:
+        narrow("g.name NOT IN ('officers', 'root')")
+    if since is not None:
+        narrow("e.at >= :since", since=since)
+    if until is not None:
+        narrow("e.at < :until", until=until)
+    if type_ is not None:
+        narrow("e.type = :type", type=sought(type_))
+    if client is not None:
+        narrow("e.client = :client", client=sought(client))
+    if before is not None:
+        narrow(
+            "(e.at, e.log_id, e.position) < (:b_at, :b_log, :b_position)", b_at=before.at, b_log=before.log_id, b_position=before.position
+        )
+    if item is not None:
+        narrow("i.item_id = :item", item=sought(item))
+    join = "" if item is None else " JOIN log_item i ON i.log_id = e.log_id AND i.position = e.position AND i.at = e.at"
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = " ORDER BY e.at DESC, e.log_id DESC, e.position DESC LIMIT :limit"
+    return [_stored(row) for row in connection.execute(text(f"SELECT {_ENTRY}{join}{where}{order}"), parameters)]
+
+
+def own_entries(connection: Connection, log_name: str, *, from_position: int, limit: int) -> list[tuple[int, bytes]]:
+    """(position, leaf) of a log from a position on, for a partner's own accounting."""
+    rows = connection.execute(
+        text(
+            "SELECT e.position, e.leaf FROM log g JOIN log_entry e ON e.log_id = g.id "
+            "WHERE g.name = :log AND e.position >= :start ORDER BY e.position LIMIT :limit"
+        ),
+        {"log": log_name, "start": from_position, "limit": limit},
+    )
+    return [(row[0], bytes(row[1])) for row in rows]
+
+
+# --- retries --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What an `Idempotency-Key` was last answered with."""
+
+    request_sha256: bytes
+    event_id: str
+    leaf: bytes
+    at: int
+    log_id: int
+    position: int
+
+
+def retries(connection: Connection, pairs: Sequence[tuple[str, str]], *, since: int) -> Mapping[tuple[str, str], Retry]:
+    """The events that keys (client, key) were answered with, not before `since`."""
+    statement = text(
+        "SELECT e.event_id, e.leaf, r.request_sha256, r.at, r.log_id, r.position FROM idempotency r "
+        "JOIN log_entry e ON e.log_id = r.log_id AND e.position = r.position "
+        "WHERE r.client = :client AND r.key = :key AND r.at >= :since"
+    )
+    found: dict[tuple[str, str], Retry] = {}
+    for client, key in pairs:
+        row = connection.execute(statement, {"client": client, "key": key, "since": since}).one_or_none()
+        if row is not None:
+            found[client, key] = Retry(bytes(row.request_sha256), row.event_id, bytes(row.leaf), row.at, row.log_id, row.position)
+    return found
+
+
+def keep_retry(connection: Connection, *, client: str, key: str, request_sha256: bytes, log_id: int, position: int, at: int) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO idempotency (client, key, request_sha256, log_id, position, at) "
+            "VALUES (:client, :key, :sha256, :log, :position, :at) "
+            "ON CONFLICT (client, key) DO UPDATE SET request_sha256 = excluded.request_sha256, log_id = excluded.log_id, "
+            "position = excluded.position, at = excluded.at"
+        ),
+        {"client": client, "key": key, "sha256": request_sha256, "log": log_id, "position": position, "at": at},
+    )
+
+
+def forget_retries(connection: Connection, *, before: int) -> None:
+    connection.execute(text("DELETE FROM idempotency WHERE at < :before"), {"before": before})

@@ -1,0 +1,369 @@
+"""The tables. Columns are facts; what they mean is said here and nowhere else in `store`.
+
+Times are whole microseconds since 1970 UTC (`BigInteger`), because cursors, orders and comparisons need exact values;
+`until` is exclusive and `FOREVER` where it is open. Ids are opaque random text. Digests are 32 bytes.
+
+Four groups: who asks (`client`), what policy is in force (`bundle`, `publication`, `suspension`, `fence`), what may be shared
+(`item` ... `copy`), what left (`log` ... `idempotency`). `lane`, `entitlement` and `offer` are derived: they can be made again
+from the others, and say nothing that the policy did not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+FOREVER: Final = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z: the `until` of what is open."""
+
+
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its bytes, as SQLite has it: by a language's order, pages of a list would skip and repeat."""
+
+
+def _text(primary: bool = False, nullable: bool = False, unique: bool = False) -> Column[str]:
+    return Column(TEXT, primary_key=primary, nullable=nullable, unique=unique or None)
+
+
+def _big(primary: bool = False, nullable: bool = False) -> Column[int]:
+    return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=primary, nullable=nullable)
+
+
+def _bytes(primary: bool = False, nullable: bool = False) -> Column[bytes]:
+    return Column(LargeBinary, primary_key=primary, nullable=nullable)
+
+
+class InstanceRow(SQLModel, table=True):
+    """One row: what first set-up fixed."""
+
+    __tablename__ = "instance"
+    id: int = Field(sa_column=Column(Integer, primary_key=True))
+    name: str = Field(sa_column=_text())
+    audience: str = Field(sa_column=_text())
+    created_at: int = Field(sa_column=_big())
+
+
+class FenceRow(SQLModel, table=True):
+    """One row: the number and time of the last act, and how often the clients changed."""
+
+    __tablename__ = "fence"
+    id: int = Field(sa_column=Column(Integer, primary_key=True))
+    act: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
+    clients: int = Field(sa_column=_big())
+
+
+class ClientRow(SQLModel, table=True):
+    """Who may ask: found by issuer and subject, never by a claim about role or partner."""
+
+    __tablename__ = "client"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    id: str = Field(sa_column=_text(primary=True))
+    issuer: str = Field(sa_column=_text())
+    subject: str = Field(sa_column=_text())
+    name: str = Field(sa_column=_text(unique=True))
+    role: str = Field(sa_column=_text())
+    partner: str | None = Field(default=None, sa_column=_text(nullable=True))
+    purposes: str = Field(sa_column=_text())
+    enabled: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    secret_hash: str | None = Field(default=None, sa_column=_text(nullable=True))
+    created_at: int = Field(sa_column=_big())
+
+
+class BundleFileRow(SQLModel, table=True):
+    """The archive: every file of every bundle uploaded or published, by the bundle's digest (hex)."""
+
+    __tablename__ = "bundle_file"
+    digest: str = Field(sa_column=_text(primary=True))
+    name: str = Field(sa_column=_text(primary=True))
+    content: bytes = Field(sa_column=_bytes())
+
+
+class PublicationRow(SQLModel, table=True):
+    """What was in force from which act on; the last row is in force."""
+
+    __tablename__ = "publication"
+    act: int = Field(sa_column=_big(primary=True))
+    at: int = Field(sa_column=_big())
+    digest: str = Field(sa_column=_text())
+    client: str = Field(sa_column=_text())
+
+
+class SuspensionRow(SQLModel, table=True):
+    """Partners suspended now."""
+
+    __tablename__ = "suspension"
+    partner: str = Field(sa_column=_text(primary=True))
+    act: int = Field(sa_column=_big())
+
+
+class LabelRow(SQLModel, table=True):
+    """A distinct label, without grants and consents, as canonical JSON."""
+
+    __tablename__ = "label"
+    id: int = Field(sa_column=_big(primary=True))
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    body: str = Field(sa_column=_text())
+
+
+class LabelSetRow(SQLModel, table=True):
+    """A distinct set of labels: JSON list of label ids, sorted."""
+
+    __tablename__ = "label_set"
+    id: int = Field(sa_column=_big(primary=True))
+    members: str = Field(sa_column=_text(unique=True))
+
+
+class ItemRow(SQLModel, table=True):
+    """A shareable thing. `version` is the number in force, 0 while the first one is in quarantine."""
+
+    __tablename__ = "item"
+    id: str = Field(sa_column=_text(primary=True))
+    ref: str = Field(sa_column=_text(unique=True))
+    version: int = Field(sa_column=Column(Integer, nullable=False))
+    withdrawn_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    created_at: int = Field(sa_column=_big())
+
+
+class VersionRow(SQLModel, table=True):
+    """A version: content that never changes. `intake` is the officer's JSON as given, without texts; `whole` is 1 for `whole`."""
+
+    __tablename__ = "version"
+    id: int = Field(sa_column=_big(primary=True))
+    item_id: str = Field(sa_column=Column(TEXT, ForeignKey("item.id"), nullable=False))
+    number: int = Field(sa_column=Column(Integer, nullable=False))
+    marking: str = Field(sa_column=_text())
+    whole: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    created_at: int = Field(sa_column=_big())
+    __table_args__ = (UniqueConstraint("item_id", "number"),)
+
+
+class PortionRow(SQLModel, table=True):
+    """A part of an item. It keeps its id through versions in which it does not change; `changed_at` is when it came to be."""
+
+    __tablename__ = "portion"
+    id: str = Field(sa_column=_text(primary=True))
+    item_id: str = Field(sa_column=Column(TEXT, ForeignKey("item.id"), nullable=False, index=True))
+    kind: str = Field(sa_column=_text())
+    content: bytes = Field(sa_column=_bytes())
+    """Text as UTF-8, JSON as RFC 8785; empty for a file."""
+    content_sha256: bytes = Field(sa_column=_bytes())
+    name: str | None = Field(default=None, sa_column=_text(nullable=True))
+    media_type: str | None = Field(default=None, sa_column=_text(nullable=True))
+    size: int = Field(sa_column=_big())
+    changed_at: int = Field(sa_column=_big())
+
+
+class VersionPortionRow(SQLModel, table=True):
+    """Which portions a version has, in order, and the marking each was given, verbatim."""
+
+    __tablename__ = "version_portion"
+    version_id: int = Field(sa_column=_big(primary=True))
+    position: int = Field(sa_column=Column(Integer, primary_key=True))
+    portion_id: str = Field(sa_column=_text())
+    marking: str = Field(sa_column=_text())
+
+
+class PortionLabelRow(SQLModel, table=True):
+    """The timeline of a portion's label; `portion_id` is the item's id for its compilation."""
+
+    __tablename__ = "portion_label"
+    portion_id: str = Field(sa_column=_text(primary=True))
+    from_at: int = Field(sa_column=_big(primary=True))
+    until: int = Field(sa_column=_big())
+    label_id: int = Field(sa_column=_big())
+    __table_args__ = (Index("portion_label_by_label", "label_id", "portion_id"),)
+
+
+class ItemLabelSetRow(SQLModel, table=True):
+    """The timeline of an item's label set: the labels of its portions and its compilation. None while in quarantine."""
+
+    __tablename__ = "item_label_set"
+    item_id: str = Field(sa_column=_text(primary=True))
+    from_at: int = Field(sa_column=_big(primary=True))
+    until: int = Field(sa_column=_big())
+    label_set_id: int = Field(sa_column=_big())
+    __table_args__ = (Index("item_label_set_by_set", "label_set_id", "item_id"),)
+
+
+class QuarantineRow(SQLModel, table=True):
+    """A version that waits for an officer, and why."""
+
+    __tablename__ = "quarantine"
+    version_id: int = Field(sa_column=_big(primary=True))
+    item_id: str = Field(sa_column=_text())
+    code: str = Field(sa_column=_text())
+    reason: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+    intake: str = Field(sa_column=_text())
+    """The officer's JSON, verbatim, from which it is read again when the marking is decided."""
+
+
+class FileRow(SQLModel, table=True):
+    """A file kept by digest in the data folder."""
+
+    __tablename__ = "file"
+    sha256: bytes = Field(sa_column=_bytes(primary=True))
+    size: int = Field(sa_column=_big())
+
+
+class LaneRow(SQLModel, table=True):
+    """A partner and a purpose: for each of them what is on offer is kept ready."""
+
+    __tablename__ = "lane"
+    id: int = Field(sa_column=_big(primary=True))
+    partner: str = Field(sa_column=_text())
+    purpose: str = Field(sa_column=_text())
+    __table_args__ = (UniqueConstraint("partner", "purpose"),)
+
+
+class EntitlementRow(SQLModel, table=True):
+    """A stretch through which a label is released to a lane without a break."""
+
+    __tablename__ = "entitlement"
+    lane_id: int = Field(sa_column=_big())
+    label_id: int = Field(sa_column=_big())
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+    __table_args__ = (PrimaryKeyConstraint("label_id", "lane_id", "from_at"),)
+
+
+class OfferRow(SQLModel, table=True):
+    """An item as it stands in a lane over a stretch. Only visible ones: a withheld item has no row, so it costs nothing."""
+
+    __tablename__ = "offer"
+    lane_id: int = Field(sa_column=_big())
+    item_id: str = Field(sa_column=_text())
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+    visible_since: int = Field(sa_column=_big())
+    level: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    """Of the copy: its place on the ladder."""
+    __table_args__ = (
+        PrimaryKeyConstraint("item_id", "lane_id", "from_at"),
+        Index("offer_in_order", "lane_id", "visible_since", "item_id", "from_at", "until"),
+        Index("offer_by_level", "lane_id", "level", "visible_since", "item_id", "from_at", "until"),
+    )
+
+
+class OfferCategoryRow(SQLModel, table=True):
+    """The categories of an offer's copy, for the filter."""
+
+    __tablename__ = "offer_category"
+    lane_id: int = Field(sa_column=_big())
+    item_id: str = Field(sa_column=_text())
+    category: str = Field(sa_column=_text())
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+    visible_since: int = Field(sa_column=_big())
+    level: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    __table_args__ = (
+        PrimaryKeyConstraint("item_id", "lane_id", "category", "from_at"),
+        Index("offer_category_in_order", "lane_id", "category", "visible_since", "item_id"),
+        Index("offer_category_by_level", "lane_id", "category", "level", "visible_since", "item_id"),
+    )
+
+
+class CopyRow(SQLModel, table=True):
+    """The exact bytes of a copy named in a leaf."""
+
+    __tablename__ = "copy"
+    sha256: bytes = Field(sa_column=_bytes(primary=True))
+    body: bytes = Field(sa_column=_bytes())
+
+
+class LogRow(SQLModel, table=True):
+    """A log's head: its size, frontier, last time and signed checkpoint. `slot` is its place in the heads tree."""
+
+    __tablename__ = "log"
+    id: int = Field(sa_column=_big(primary=True))
+    name: str = Field(sa_column=_text(unique=True))
+    origin: str = Field(sa_column=_text(unique=True))
+    slot: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
+    size: int = Field(sa_column=_big())
+    frontier: bytes = Field(sa_column=_bytes())
+    root: bytes = Field(sa_column=_bytes())
+    at: int = Field(sa_column=_big())
+    checkpoint: str = Field(sa_column=_text())
+
+
+class LogEntryRow(SQLModel, table=True):
+    """One entry: the leaf's exact bytes, its hash, the sealed record and nonce; the other columns repeat the face, for queries."""
+
+    __tablename__ = "log_entry"
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    event_id: str = Field(sa_column=_text(unique=True))
+    at: int = Field(sa_column=_big())
+    type: str = Field(sa_column=_text())
+    client: str = Field(sa_column=_text())
+    result: str = Field(sa_column=_text())
+    leaf: bytes = Field(sa_column=_bytes())
+    leaf_hash: bytes = Field(sa_column=_bytes())
+    record: bytes = Field(sa_column=_bytes())
+    nonce: bytes = Field(sa_column=_bytes())
+    __table_args__ = (
+        PrimaryKeyConstraint("log_id", "position"),
+        Index("log_entry_by_time", "at", "log_id", "position"),
+        Index("log_entry_by_log_time", "log_id", "at", "position"),
+        Index("log_entry_by_type", "type", "at", "log_id", "position"),
+    )
+
+
+class LogItemRow(SQLModel, table=True):
+    """The items an entry names, for "who received it"; `version` is 0 where none was sent."""
+
+    __tablename__ = "log_item"
+    item_id: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    version: int = Field(sa_column=Column(Integer, nullable=False))
+    __table_args__ = (
+        PrimaryKeyConstraint("item_id", "at", "log_id", "position"),
+        Index("log_item_by_entry", "log_id", "position"),
+    )
+
+
+class LogTileRow(SQLModel, table=True):
+    """A full tile: 256 hashes (C2SP tlog-tiles, height 8). Level 0 too, so that proofs read whole tiles."""
+
+    __tablename__ = "log_tile"
+    log_id: int = Field(sa_column=_big(primary=True))
+    level: int = Field(sa_column=Column(Integer, primary_key=True))
+    position: int = Field(sa_column=_big(primary=True))
+    hashes: bytes = Field(sa_column=_bytes())
+
+
+class LogCheckpointRow(SQLModel, table=True):
+    """Checkpoints kept: one wherever a tile filled."""
+
+    __tablename__ = "log_checkpoint"
+    log_id: int = Field(sa_column=_big(primary=True))
+    size: int = Field(sa_column=_big(primary=True))
+    note: str = Field(sa_column=_text())
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """The event a retry with the same key is answered with."""
+
+    __tablename__ = "idempotency"
+    client: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    request_sha256: bytes = Field(sa_column=_bytes())
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())

@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     rate_per_second: float = Field(default=1000.0, gt=0)
     """Requests a second per client and worker, sustained. It guards the service; policy guards the content."""
     rate_burst: int = Field(default=2000, ge=1)
-    revocation_poll_seconds: float = Field(default=0.4, gt=0, le=1)
-    """How often a body still being sent asks whether it may go on (promise 8: cut within a second)."""
+    revocation_poll_seconds: float = Field(default=0.4, gt=0, le=0.5)
+    """How often a body still being sent asks whether it may go on. With the time that an answer may take, below the second of promise 8."""
     external_issuer: str | None = None
     """`iss` of an OpenID provider whose tokens are accepted too, for clients registered under it."""
     external_audience: str | None = None

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NoReturn
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -34,6 +35,9 @@ UNRECORDED_STATUSES: Final = frozenset({401, 403, 405, 413, 422, 429, 503})
 _PROBLEM_BYTES_MAX: Final = 8192
 _BLOCK_BYTES: Final = 1 << 16
 _WATCHED_FROM_BYTES: Final = 1 << 18
+_REVOCATION_ANSWER_SECONDS: Final = 0.4
+"""How long the question whether a body may go on waits for its answer; with the longest time between questions, below a second."""
+_REVOCATION_THREADS: Final = 2
 
 
 class _Cut(Exception):
@@ -48,13 +52,15 @@ class Guard:
         self._inner: Final[ASGIApp] = app
         self._gate: Final = gate
         self._poll: Final = revocation_poll_seconds
+        # Threads of its own: in the common pool officers' acts wait for locks, and the question would wait behind them.
+        self._askers: Final = ThreadPoolExecutor(_REVOCATION_THREADS, thread_name_prefix="revocation")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
         scope = _with_segments_as_sent(scope)
-        sender = _Sender(scope, send, self._gate, self._poll)
+        sender = _Sender(scope, send, self._gate, self._poll, self._askers)
         try:
             await self._inner(scope, _limited(scope, receive), sender)
         except _Cut:
@@ -62,6 +68,8 @@ class Guard:
         except Exception as error:  # noqa: BLE001  the very edge: logged without its message, answered without a body of ours
             unforeseen(error, "the edge")
             await sender.instead(503)
+        finally:
+            sender.stop_watching()
         if not sender.complete and not sender.started:
             await sender.instead(503)
 
@@ -92,17 +100,19 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 class _Sender:
     """Passes an application's messages on, or does not."""
 
-    def __init__(self, scope: Scope, send: Send, gate: Gate, poll_seconds: float) -> None:
+    def __init__(self, scope: Scope, send: Send, gate: Gate, poll_seconds: float, askers: ThreadPoolExecutor) -> None:
         self._scope: Final = scope
         self._send: Final = send
         self._gate: Final = gate
         self._poll: Final = poll_seconds
+        self._askers: Final = askers
         self._start: Message | None = None
         self._released: Released | None = None
         self._ask: Ask | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._hash: Final = hashlib.sha256()
+        self._hashed_bytes = 0
         self._revoked: asyncio.Future[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self.started = False
@@ -125,11 +135,7 @@ class _Sender:
             self.complete = not message.get("more_body", False)
             await self._send(message)
             return
-        try:
-            await self._body(message.get("body", b""), more=message.get("more_body", False))
-        finally:
-            if self._watch is not None and (self.complete or not message.get("more_body", False)):
-                self._watch.cancel()
+        await self._body(message.get("body", b""), more=message.get("more_body", False))
 
     async def instead(self, status: int) -> None:
         """Answer with a problem, if nothing has left yet."""
@@ -183,12 +189,16 @@ class _Sender:
 
     async def _stream(self, block: bytes, *, more: bool) -> None:
         """Hash blocks as they go, one always held back, so that the last leaves only once the whole is known to be right."""
-        if self._released is None:
+        if self._released is None or self._released.prepared.file is None:
             raise Broken("a file without an entry")
         if not self.started:
             await self._begin()
             self._start_watch()
         self._hash.update(block)
+        self._hashed_bytes += len(block)
+        if self._hashed_bytes > self._released.prepared.file.size:
+            # What is held back now may be the last that the receiver waits for: with it, a wrong file would look whole.
+            self._cut_file()
         held = b"".join(self._held)
         if more:
             if block:
@@ -197,9 +207,13 @@ class _Sender:
                     await self._send_watched({"type": "http.response.body", "body": held, "more_body": True})
             return
         if self._hash.digest() != self._released.entry.body_sha256:
-            log.error("file `%s` in the data folder is not what its name says", self._released.prepared.body_sha256.hex())
-            raise _Cut
+            self._cut_file()
         await self._finish(held + block)
+
+    def _cut_file(self) -> NoReturn:
+        if self._released is not None:
+            log.error("file `%s` in the data folder is not what its name says", self._released.prepared.body_sha256.hex())
+        raise _Cut
 
     async def _begin(self) -> None:
         if self._start is None or self._released is None:
@@ -229,19 +243,30 @@ class _Sender:
     def _start_watch(self) -> None:
         self._revoked = asyncio.get_running_loop().create_future()
         self._watch = asyncio.create_task(self._watch_revocation())
+        self._watch.add_done_callback(_tell_what_failed)
+
+    def stop_watching(self) -> None:
+        """Ask no more, whatever the end was."""
+        if self._watch is not None:
+            self._watch.cancel()
 
     async def _watch_revocation(self) -> None:
         if self._released is None or self._ask is None or self._revoked is None:
             return
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._poll)
+            asked = loop.run_in_executor(self._askers, self._gate.still_released, self._ask, self._released)
+            allowed = False
             try:
-                allowed = await asyncio.to_thread(self._gate.still_released, self._ask, self._released)
-            except ServiceError:
-                allowed = False  # not known to be allowed is not allowed
-            if not allowed:
-                if not self._revoked.done():
+                allowed = await asyncio.wait_for(asked, _REVOCATION_ANSWER_SECONDS)
+            except (ServiceError, TimeoutError):
+                return
+            finally:
+                # Whatever came instead of an answer: not known to be allowed is not allowed.
+                if not allowed and not self._revoked.done():
                     self._revoked.set_result(None)
+            if not allowed:
                 return
 
     async def _send_watched(self, message: Message) -> None:
@@ -257,6 +282,12 @@ class _Sender:
             sending.cancel()
             raise _Cut
         await sending
+
+
+def _tell_what_failed(watch: asyncio.Task[None]) -> None:
+    error = None if watch.cancelled() else watch.exception()
+    if isinstance(error, Exception):
+        unforeseen(error, "the question whether a body may go on")
 
 
 async def _no_receive() -> Message:

@@ -87,8 +87,8 @@ async def import_items(request: Request, actor: ActorDependency, installation: I
     importer = importing.Importer(installation, actor, files=importing.SentFiles(installation.database))
     report: list[dict[str, Any]] = []
     async for block in request.stream():
-        report.extend(await asyncio.to_thread(list, importer.feed(block)))
-    report.extend(await asyncio.to_thread(list, importer.finish()))
+        report.extend(await asyncio.to_thread(importer.feed, block))
+    report.extend(await asyncio.to_thread(importer.finish))
     lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in report)
     return Response(lines, media_type="application/x-ndjson", headers=_NO_STORE)
 

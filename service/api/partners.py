@@ -146,7 +146,7 @@ _RECORDED: Final = (
     ),
 )
 
-recorded_router = APIRouter(prefix="/v1", route_class=RecordedRoute)
+recorded_router = APIRouter(prefix="/v1", route_class=RecordedRoute, default_response_class=Response)
 for _path, _endpoint, _summary, _parameters, _responses in _RECORDED:
     _admitted = recorded(_endpoint)
     for _method in ("GET", "HEAD"):  # HEAD is recorded like GET

@@ -44,6 +44,8 @@ class Act:
     at: int
     state: PolicyState | None
     labels: ChainMap[int, Label]
+    label_ids: Mapping[bytes, int]
+    """Ids of the labels known before this act, by digest."""
     items: list[str] = field(default_factory=list)
     """Items it concerns, named in its leaf."""
     details: dict[str, object] = field(default_factory=dict)
@@ -77,11 +79,12 @@ class Act:
 
     def intern(self, labels: Mapping[bytes, Label]) -> tuple[dict[bytes, int], list[int]]:
         """Ids by digest of labels, and the ids among them that are new."""
-        known = max(self.labels, default=0)
-        ids = catalogue.intern_labels(self.connection, {digest: label.canonical().decode("utf-8") for digest, label in labels.items()})
-        added = {label_id: labels[digest] for digest, label_id in ids.items() if label_id > known}
+        known = {digest: self.label_ids[digest] for digest in labels if digest in self.label_ids}
+        unknown = {digest: label for digest, label in labels.items() if digest not in known}
+        ids = catalogue.intern_labels(self.connection, {digest: label.canonical().decode("utf-8") for digest, label in unknown.items()})
+        added = {label_id: unknown[digest] for digest, label_id in ids.items() if label_id not in self.labels}
         self.labels.maps[0].update(added)
-        return ids, sorted(added)
+        return known | ids, sorted(added)
 
     def upkeep(self, state: PolicyState | None = None) -> Upkeep:
         """Upkeep of what is on offer, under the policy in force or another."""
@@ -108,7 +111,7 @@ class Acts:
             at = max(micros(self._clock()), fence.at + 1, policies.latest_log_time(connection) + 1)
             # The labels this act adds live in a map of their own: if it fails, this worker never knew them.
             labels: ChainMap[int, Label] = ChainMap({}, dict(self._world.labels))
-            act = Act(connection, fence.act + 1, at, state, labels)
+            act = Act(connection, fence.act + 1, at, state, labels, self._world.label_ids)
             policies.raise_fence(connection, act=act.number, at=at)
             yield act
             entry = self._record(connection, type_, actor, act.items, act.details, act=act.number, at=at)
@@ -128,7 +131,7 @@ class Acts:
         with self._database.acting() as connection:
             fence = policies.fence(connection)
             at = max(micros(self._clock()), fence.at, policies.latest_log_time(connection))
-            act = Act(connection, fence.act, at, self._state(connection), ChainMap({}, dict(self._world.labels)))
+            act = Act(connection, fence.act, at, self._state(connection), ChainMap({}, dict(self._world.labels)), self._world.label_ids)
             yield act
             entry = self._record(connection, type_, actor, act.items, act.details, act=fence.act, at=at)
         act.entry = entry
@@ -142,23 +145,27 @@ class Acts:
     def _record(
         self, connection: Connection, type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object], *, act: int, at: int
     ) -> Entry:
-        head = self._ledger.lock(connection, [OFFICERS])
-        record = {
-            "act": b"%d" % act,
-            "authority": b"null",
-            "details": canonical(dict(details)),
-            "outcome": canonical("done"),
-        }
-        draft = Draft(
-            log=OFFICERS,
-            type=type_,
-            client=actor.client,
-            route=actor.route,
-            items=canonical([{"id": item} for item in items]),
-            body_sha256=None,
-            result="done",
-            purpose="none",
-            record=record,
-            versions=tuple((item, 0) for item in dict.fromkeys(items)),
-        )
-        return self._ledger.append(connection, head, [draft], at=at)[0]
+        heads = self._ledger.lock(connection, [OFFICERS])
+        return self._ledger.append(connection, heads, [officers_draft(type_, actor, items, details, act=act)], at=at)[0]
+
+
+def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object], *, act: int) -> Draft:
+    """The leaf of something done or looked at on our own side."""
+    record = {
+        "act": b"%d" % act,
+        "authority": b"null",
+        "details": canonical(dict(details)),
+        "outcome": canonical("done"),
+    }
+    return Draft(
+        log=OFFICERS,
+        type=type_,
+        client=actor.client,
+        route=actor.route,
+        items=canonical([{"id": item} for item in items]),
+        body_sha256=None,
+        result="done",
+        purpose="none",
+        record=record,
+        versions=tuple((item, 0) for item in dict.fromkeys(items)),
+    )

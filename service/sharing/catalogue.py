@@ -7,7 +7,7 @@ correction sees nothing at all: same bytes, same place in the list.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,7 +47,7 @@ def store_items(act: Act, drafts: Sequence[ItemDraft], *, update: bool = False) 
     label_ids, new_labels = act.intern({label.digest(): label for draft in drafts for label in _labels_of(draft)})
     upkeep = act.upkeep()
     upkeep.entitle(new_labels)
-    writer = _Writer(act, label_ids)
+    writer = _Writer(act, label_ids, catalogue.items_by_ref(act.connection, {draft.ref for draft in drafts}))
     outcomes = [writer.store(draft, update=update) for draft in drafts]
     writer.flush()
     upkeep.place(writer.fresh, fresh=True)
@@ -64,28 +64,39 @@ def _labels_of(draft: ItemDraft) -> list[Label]:
 class _Writer:
     """Writes the items of one act, gathering rows so that a thousand items are a handful of statements each."""
 
-    def __init__(self, act: Act, label_ids: Mapping[bytes, int]) -> None:
+    def __init__(self, act: Act, label_ids: Mapping[bytes, int], known: dict[str, ItemRecord]) -> None:
         self._act: Final = act
         self._label_ids: Final = label_ids
+        self._known: Final = known
+        self._next_version_id = catalogue.next_version_id(act.connection)
+        self._items: list[ItemRecord] = []
+        self._versions: list[VersionRecord] = []
+        self._members: dict[int, Sequence[tuple[str, str]]] = {}
         self._portions: list[PortionRecord] = []
         self._timelines: dict[str, Sequence[LabelStretch]] = {}
-        self._set_ids: dict[frozenset[int], int] = {}
+        self._sets: list[tuple[str, int, int, frozenset[int]]] = []
         self.fresh: list[str] = []
         self.changed: list[str] = []
 
     def flush(self) -> None:
         """Write what was gathered."""
-        catalogue.add_portions(self._act.connection, self._portions)
-        catalogue.add_timeline(self._act.connection, self._timelines)
-        self._portions, self._timelines = [], {}
+        connection, at = self._act.connection, self._act.at
+        catalogue.add_items(connection, self._items, at=at)
+        catalogue.add_versions(connection, self._versions, at=at)
+        catalogue.add_portions(connection, self._portions)
+        catalogue.add_version_portions(connection, self._members)
+        catalogue.add_timeline(connection, self._timelines)
+        write_label_sets(self._act, self._sets)
+        self._items, self._versions, self._members, self._portions, self._timelines, self._sets = [], [], {}, [], {}, []
 
     def store(self, draft: ItemDraft, *, update: bool) -> Outcome:
-        connection, at = self._act.connection, self._act.at
-        known = catalogue.item_by_ref(connection, draft.ref)
+        connection = self._act.connection
+        known = self._known.get(draft.ref)
         if known is None:
-            item_id = secrets.token_urlsafe(16)
-            catalogue.add_item(connection, ItemRecord(item_id, draft.ref, 0 if draft.hold else 1, None), at=at)
-            return self._write(draft, item_id, 1, None)
+            item = ItemRecord(secrets.token_urlsafe(16), draft.ref, 0 if draft.hold else 1, None)
+            self._items.append(item)
+            self._known[draft.ref] = item
+            return self._write(draft, item.id, 1, None)
         if not update:
             return Outcome(REFUSED, draft.ref, None, code="ref-exists", message=f"`{draft.ref}` is stored already")
         if known.withdrawn_at is not None:
@@ -94,21 +105,25 @@ class _Writer:
         number = catalogue.latest_version_number(connection, known.id) + 1
         before = catalogue.version_in_force(connection, known.id)
         portions = [] if before is None else [portion for portion, _ in catalogue.portions_of_version(connection, before.id)]
-        outcome = self._write(draft, known.id, number, portions)
+        outcome = self._write(draft, known.id, number, portions, was_whole=before is not None and before.whole)
         if outcome.result == STORED:
             catalogue.set_version_in_force(connection, known.id, number)
         return outcome
 
-    def _write(self, draft: ItemDraft, item_id: str, number: int, before: Sequence[PortionRecord] | None) -> Outcome:
-        """Write a version; `before` are the portions in force, None for a new item."""
+    def _write(
+        self, draft: ItemDraft, item_id: str, number: int, before: Sequence[PortionRecord] | None, *, was_whole: bool = False
+    ) -> Outcome:
+        """Write a version; `before` are the portions in force, None for a new item, and `was_whole` whether they went out only together."""
         connection, at = self._act.connection, self._act.at
-        version = VersionRecord(0, item_id, number, draft.marking, draft.whole)
+        version = VersionRecord(self._next_version_id, item_id, number, draft.marking, draft.whole)
+        self._next_version_id += 1
+        self._versions.append(version)
         if draft.hold is not None:
             # An earlier version in force stays in force: this one has no rows that any query over labels could find.
-            version_id = catalogue.add_version(connection, version, [], at=at)
+            self.flush()
             catalogue.add_quarantined(
                 connection,
-                version_id=version_id,
+                version_id=version.id,
                 item_id=item_id,
                 code=draft.hold.code,
                 reason=draft.hold.reason,
@@ -128,21 +143,26 @@ class _Writer:
             timelines[portion_id] = self._stretches(drafted.timeline)
         if draft.compilation is not None:
             timelines[item_id] = self._stretches(draft.compilation)
-        catalogue.add_version(connection, version, members, at=at)
+        self._members[version.id] = members
         if before is None:
             self._timelines.update(timelines)
             self.fresh.append(item_id)
         else:
             self.flush()
             gone = [portion_id for ids in unchanged.values() for portion_id in ids]
-            if draft.compilation is None:
+            was_compiled = item_id in catalogue.timelines_of(connection, [item_id], at=at)
+            if draft.compilation is None and was_compiled:
                 gone.append(item_id)
+            together = draft.whole or draft.compilation is not None
             for timeline_id in gone:
                 catalogue.end_timeline(connection, timeline_id, at=at)
-            relabel_timelines(self._act, timelines)
+            # What was held back by a part that is gone, or by having to go out whole, may be visible now for the first time,
+            # though none of its portions changed: it is labelled anew, so that no poller's bookmark lies beyond it. Who saw it
+            # before saw all of it, and so learns nothing from its moving.
+            relabel_timelines(self._act, timelines, anew=(was_whole or was_compiled) and (bool(gone) or not together))
             catalogue.end_label_sets(connection, item_id, at=at)
             self.changed.append(item_id)
-        catalogue.add_label_sets(connection, item_id, self._sets(timelines.values()))
+        self._sets.extend(label_sets_ahead(item_id, list(timelines.values()), at=at))
         return Outcome(STORED, draft.ref, item_id, number)
 
     def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
@@ -160,42 +180,37 @@ class _Writer:
         at = self._act.at
         return [LabelStretch(max(from_at, at), until, self._label_ids[label.digest()]) for from_at, until, label in timeline if until > at]
 
-    def _sets(self, timelines: Iterable[Sequence[LabelStretch]]) -> list[tuple[int, int, int]]:
-        return label_sets_ahead(list(timelines), self._set_id, at=self._act.at)
-
-    def _set_id(self, members: frozenset[int]) -> int:
-        if members not in self._set_ids:
-            self._set_ids[members] = catalogue.intern_label_set(self._act.connection, members)
-        return self._set_ids[members]
-
 
 def _content_of(portion: PortionDraft | PortionRecord) -> tuple[object, ...]:
     return portion.kind, portion.content_sha256, portion.name, portion.media_type
 
 
-def label_sets_ahead(
-    timelines: Sequence[Sequence[LabelStretch]], set_id: Callable[[frozenset[int]], int], *, at: int
-) -> list[tuple[int, int, int]]:
-    """(from, until, label set id) from `at` on, of portions and compilation with these timelines."""
+def label_sets_ahead(item_id: str, timelines: Sequence[Sequence[LabelStretch]], *, at: int) -> list[tuple[str, int, int, frozenset[int]]]:
+    """(item id, from, until, label ids) from `at` on, of an item whose portions and compilation have these timelines."""
     starts = sorted({at} | {stretch.from_at for timeline in timelines for stretch in timeline if stretch.from_at > at})
-    result: list[tuple[int, int, int]] = []
+    result: list[tuple[str, int, int, frozenset[int]]] = []
     for start, until in zip(starts, [*starts[1:], FOREVER], strict=True):
         members = frozenset(stretch.label_id for timeline in timelines for stretch in timeline if stretch.from_at <= start < stretch.until)
-        found = set_id(members)
-        if result and result[-1][2] == found:
-            result[-1] = (result[-1][0], until, found)
+        if result and result[-1][3] == members:
+            result[-1] = (item_id, result[-1][1], until, members)
         else:
-            result.append((start, until, found))
+            result.append((item_id, start, until, members))
     return result
 
 
-def relabel_timelines(act: Act, timelines: Mapping[str, Sequence[LabelStretch]]) -> None:
-    """Give these timelines from the act on; one that says what was said before stays as it is, and so keeps its `from`."""
+def write_label_sets(act: Act, stretches: Sequence[tuple[str, int, int, frozenset[int]]]) -> None:
+    """Write label sets through time, interned."""
+    ids = catalogue.intern_label_sets(act.connection, {members for *_, members in stretches})
+    catalogue.add_label_sets(act.connection, [(item, from_at, until, ids[members]) for item, from_at, until, members in stretches])
+
+
+def relabel_timelines(act: Act, timelines: Mapping[str, Sequence[LabelStretch]], *, anew: bool = False) -> None:
+    """Give these timelines from the act on; one that says what was said before stays as it is, and so keeps its `from`, unless `anew`."""
     before = catalogue.timelines_of(act.connection, list(timelines), at=act.at)
     changed: dict[str, Sequence[LabelStretch]] = {}
     for timeline_id, stretches in timelines.items():
         ahead = [LabelStretch(max(one.from_at, act.at), one.until, one.label_id) for one in before.get(timeline_id, [])]
-        if ahead != list(stretches):
+        if anew or ahead != list(stretches):
             catalogue.end_timeline(act.connection, timeline_id, at=act.at)
             changed[timeline_id] = stretches
     catalogue.add_timeline(act.connection, changed)
@@ -228,8 +243,7 @@ def relabel(act: Act, item_id: str, *, portion_id: str | None, marking: str | No
     relabel_timelines(act, {portion: [LabelStretch(act.at, FOREVER, ids[one.digest()])] for portion, one in new.items()})
     timelines = catalogue.timelines_of(act.connection, [*(one.portion.id for one in held.portions), item_id], at=act.at)
     catalogue.end_label_sets(act.connection, item_id, at=act.at)
-    sets = label_sets_ahead(list(timelines.values()), lambda members: catalogue.intern_label_set(act.connection, members), at=act.at)
-    catalogue.add_label_sets(act.connection, item_id, sets)
+    write_label_sets(act, label_sets_ahead(item_id, list(timelines.values()), at=act.at))
     upkeep.place([item_id])
     act.items.append(item_id)
     act.details |= {

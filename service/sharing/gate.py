@@ -20,6 +20,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -162,6 +163,9 @@ class Gate:
     # --- for the doors ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Begin to take requests. Retries too old to be told of their first event are forgotten here, once for each start."""
+        with suppress(Busy), self._database.releasing() as connection:
+            logs.forget_retries(connection, before=micros(self._clock()) - self._idempotency)
         self._stopping = False
         self._writer = threading.Thread(target=self._write_forever, name="release-log-writer", daemon=True)
         self._writer.start()

@@ -22,7 +22,7 @@ from service.identity.secrets import SecretHasher
 from service.identity.tokens import EmbeddedIssuer, TokenVerifier, TrustSource
 from service.policy import read_bundle
 from service.settings import IDEMPOTENCY_HOURS, Settings
-from service.sharing.acts import Acts
+from service.sharing.acts import MACHINE, Actor, Acts, officers_draft
 from service.sharing.asks import CopyCache
 from service.sharing.cursors import Cursors
 from service.sharing.gate import Clock, Gate
@@ -163,8 +163,12 @@ def _instance(database: Database, settings: Settings, clock: Clock, log_key: byt
         found = instance_of(connection)
         if found is None:
             found = Instance(settings.instance, f"https://{settings.instance}")
-            set_up(connection, found, at=micros(clock()))
-            Ledger(found.name, log_key).open_log(connection, OFFICERS)
+            at = micros(clock())
+            set_up(connection, found, at=at)
+            ledger = Ledger(found.name, log_key)
+            heads = ledger.lock(connection, [OFFICERS])
+            details = {"instance": found.name, "audience": found.audience}
+            ledger.append(connection, heads, [officers_draft("instance.set-up", Actor(MACHINE, "cli"), [], details, act=0)], at=at)
     return found
 
 

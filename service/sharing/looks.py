@@ -5,19 +5,18 @@ A look changes nothing. Looks at items are recorded before they are shown, by wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from service.errors import Conflict, Rejected
 from service.labels.label import Label
 from service.policy import Explanation, Snapshot
+from service.policy.asked import Asked, answer
 from service.sharing.copies import decide_item
 from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, catalogue, logs
 from service.store.times import micros, text_of
-
-_DECIDE_MEMBERS = ("partner", "action", "purpose", "label")
 
 
 def audience(connection: Connection, world: Policies, state: PolicyState, item_id: str, *, at: datetime) -> list[dict[str, Any]]:
@@ -47,27 +46,11 @@ def audience(connection: Connection, world: Policies, state: PolicyState, item_i
 def decide_line(snapshot: Snapshot, line: object) -> dict[str, Any]:
     """The answer to one decide line (DESIGN section 14), with `why`. A line that is not understood is `withhold` with an error."""
     try:
-        partner, action, purpose, label = _decide_request(line)
-    except Rejected as error:
-        refused = {"outcome": "withhold", "rules": [], "matched": [], "denied": [], "error": str(error)}
-        return {**refused, "why": {"referable": [], "near_misses": []}}
-    explanation = snapshot.explain(partner, action, label, purpose)
+        asked = Asked.from_json(line)
+    except Rejected:
+        return {**answer(snapshot, line).to_json(), "why": {"referable": [], "near_misses": []}}
+    explanation = snapshot.explain(asked.partner, asked.action, asked.label, asked.purpose)
     return {**explanation.decision.to_json(), "why": _why(explanation)}
-
-
-def _decide_request(line: object) -> tuple[str, str, str, Label]:
-    if not isinstance(line, Mapping):
-        raise Rejected("a decide line is a JSON object")
-    for name in line:
-        if name not in _DECIDE_MEMBERS:
-            raise Rejected(f"unknown member `{str(name)[:64]}` in a decide line")
-    strings: dict[str, str] = {}
-    for name, default in (("partner", None), ("action", None), ("purpose", "none")):
-        value = line.get(name, default)
-        if not isinstance(value, str):
-            raise Rejected(f"`{name}` of a decide line is a string")
-        strings[name] = value
-    return strings["partner"], strings["action"], strings["purpose"], Label.from_json(line.get("label"))
 
 
 def _why(explanation: Explanation) -> dict[str, Any]:

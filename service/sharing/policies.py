@@ -15,10 +15,14 @@ from typing import Final
 from service.errors import Broken
 from service.labels.label import Label
 from service.policy import Bundle, Snapshot
-from service.store import Connection, catalogue, policies
+from service.store import Connection, catalogue, logs, policies
 
 ReadBundle = Callable[[Mapping[str, bytes]], Bundle]
 _BUNDLES_HELD: Final = 4
+_OFFICERS: Final = "officers"
+SUSPEND: Final = "partner.suspend"
+RESUME: Final = "partner.resume"
+"""Types of leaves in `officers`: the suspensions of the past are read from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,15 @@ class PolicyState:
         return self.bundle.snapshot(at, self.suspended)
 
 
+@dataclass(frozen=True, slots=True)
+class PolicySince:
+    """What came into force at a time, in microseconds."""
+
+    at: int
+    bundle: Bundle
+    suspended: frozenset[str]
+
+
 class Policies:
     """This worker's view.
 
@@ -48,12 +61,18 @@ class Policies:
         self._state: PolicyState | None = None
         self._bundles: dict[str, Bundle] = {}
         self._labels: dict[int, Label] = {}
+        self._label_ids: dict[bytes, int] = {}
         self._last_label = 0
 
     @property
     def labels(self) -> Mapping[int, Label]:
         """Labels by id, as of the last refresh."""
         return self._labels
+
+    @property
+    def label_ids(self) -> Mapping[bytes, int]:
+        """Label ids by digest, as of the last refresh."""
+        return self._label_ids
 
     def current(self, connection: Connection) -> PolicyState:
         """The state as of this transaction; reads no more than the fence where nothing changed.
@@ -84,13 +103,31 @@ class Policies:
     def read_labels(self, connection: Connection) -> None:
         """Take up labels interned since the last time."""
         for label_id, body in catalogue.labels_after(connection, self._last_label):
-            self._labels[label_id] = Label.from_json(json.loads(body))
+            label = Label.from_json(json.loads(body))
+            self._labels[label_id] = label
+            self._label_ids[label.digest()] = label_id
             self._last_label = max(self._last_label, label_id)
 
     @property
     def last_label(self) -> int:
         """The greatest label id taken up."""
         return self._last_label
+
+    def history(self, connection: Connection) -> list[PolicySince]:
+        """All that was ever in force, oldest first: from the publications, and the leaves of suspensions in `officers`."""
+        changes: list[tuple[int, str | None, str | None, bool]] = [
+            (publication.at, publication.digest, None, False) for publication in policies.publications(connection)
+        ]
+        for type_, at, record in logs.records_of(connection, _OFFICERS, (SUSPEND, RESUME)):
+            changes.append((at, None, json.loads(record)["details"]["partner"], type_ == SUSPEND))
+        found: list[PolicySince] = []
+        suspended: frozenset[str] = frozenset()
+        for at, digest, partner, suspends in sorted(changes, key=lambda change: change[0]):
+            if partner is not None:
+                suspended = suspended | {partner} if suspends else suspended - {partner}
+            bundle = found[-1].bundle if digest is None else self.bundle(connection, digest)
+            found.append(PolicySince(at, bundle, suspended))
+        return found
 
     def bundle(self, connection: Connection, digest: str) -> Bundle:
         """An archived bundle, compiled; the last few are held.

@@ -16,7 +16,7 @@ from service.policy import Bundle, Finding, PolicyRejected
 from service.policy.cases import failed_cases
 from service.sharing.acts import Act, Actor, Acts
 from service.sharing.ledger import Entry, Ledger
-from service.sharing.policies import Policies, PolicyState, ReadBundle
+from service.sharing.policies import RESUME, SUSPEND, Policies, PolicyState, ReadBundle
 from service.store import Database, clients, policies, visibility
 from service.store.policies import Publication
 
@@ -106,7 +106,7 @@ class Publishing:
         return self._set_suspended(partner, actor, reason, suspended=False)
 
     def _set_suspended(self, partner: str, actor: Actor, reason: str, *, suspended: bool) -> Entry:
-        with self._acts.act("partner.suspend" if suspended else "partner.resume", actor) as act:
+        with self._acts.act(SUSPEND if suspended else RESUME, actor) as act:
             before = act.policy()
             if partner not in {known.code for known in before.bundle.partners}:
                 raise Conflict("no such partner in the policy in force", code="no-partner")

@@ -17,12 +17,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.identity.clients import NO_PURPOSE
 from service.labels.label import Label
 from service.labels.scheme import Scheme
 from service.policy import Bundle, Outcome, Snapshot
-from service.store import Connection
+from service.sharing.policies import PolicySince
+from service.store import Connection, clients
 from service.store import visibility as store
 from service.store.catalogue import ItemTimeline, LabelStretch, item_timelines
+from service.store.clients import ClientRecord
 from service.store.tables import FOREVER
 from service.store.times import micros_or_forever, moment_of
 from service.store.visibility import Lane, Offer, Stretch
@@ -133,6 +136,44 @@ def _released_at(timeline: Sequence[LabelStretch], entitled: Mapping[int, Sequen
                 if grant.from_at <= at < grant.until:
                     return max(stretch.from_at, grant.from_at), stretch.label_id
     return None
+
+
+def rebuild(connection: Connection, *, history: Sequence[PolicySince], labels: Mapping[int, Label], at: int) -> None:
+    """Write all entitlements and offers anew, from what acts left: publications, suspensions, timelines and clients.
+
+    Args:
+        history: all that was ever in force, oldest first.
+        at: not before the last act.
+    """
+    if not history:
+        return
+    lanes = store.lanes(connection)
+    begun = {lane: _begun(lane, clients.clients(connection)) for lane in lanes}
+    ahead: dict[tuple[int, int], Sequence[SnapshotStretch]] = {}
+    written: dict[tuple[int, int], Sequence[Stretch]] = {}
+    for lane in lanes:
+        for label_id, label in labels.items():
+            stretches: tuple[Stretch, ...] = ()
+            for number, policy in enumerate(history):
+                from_at = max(policy.at, begun[lane])
+                if number + 1 < len(history) and history[number + 1].at <= from_at:
+                    continue
+                if (number, from_at) not in ahead:
+                    ahead[number, from_at] = snapshots_ahead(policy.bundle, policy.suspended, at=from_at)
+                stretches = entitlement(label, lane, ahead[number, from_at], at=from_at, before=stretches)
+            written[lane.id, label_id] = stretches
+    store.clear(connection)
+    store.replace_entitlements(connection, written)
+    Upkeep(connection, bundle=history[-1].bundle, suspended=history[-1].suspended, labels=labels, at=at).place(
+        store.items_with_labels(connection, labels, at=at), fresh=True
+    )
+
+
+def _begun(lane: Lane, registered: Sequence[ClientRecord]) -> int:
+    """When a lane was made: one for a purpose with the first client that may state it, a partner's own whenever need be."""
+    if lane.purpose == NO_PURPOSE:
+        return 0
+    return min((one.created_at for one in registered if one.partner == lane.partner and lane.purpose in one.purposes), default=0)
 
 
 class Upkeep:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, text
 
 from service.store.database import sought
-from service.store.tables import FOREVER
+from service.store.tables import FOREVER, as_bytes
 
 _CHUNK: Final = 400
 
@@ -126,21 +126,41 @@ def labels_after(connection: Connection, label_id: int) -> list[tuple[int, str]]
 _LABELS_AFTER: Final = text("SELECT id, body FROM label WHERE id > :id ORDER BY id")
 
 
-def intern_label_set(connection: Connection, label_ids: Collection[int]) -> int:
-    """The id of a set of labels."""
-    members = json.dumps(sorted(set(label_ids)), separators=(",", ":"))
-    connection.execute(text("INSERT INTO label_set (members) VALUES (:members) ON CONFLICT DO NOTHING"), {"members": members})
-    return int(connection.execute(text("SELECT id FROM label_set WHERE members = :members"), {"members": members}).scalar_one())
+def intern_label_sets(connection: Connection, sets: Collection[frozenset[int]]) -> dict[frozenset[int], int]:
+    """The ids of sets of labels; those not yet known are added."""
+    members = {json.dumps(sorted(one), separators=(",", ":")): one for one in sets}
+    if not members:
+        return {}
+    connection.execute(
+        text("INSERT INTO label_set (members) VALUES (:members) ON CONFLICT DO NOTHING"), [{"members": one} for one in members]
+    )
+    statement = text("SELECT members, id FROM label_set WHERE members IN :members").bindparams(bindparam("members", expanding=True))
+    written, ids = list(members), {}
+    for start in range(0, len(written), _CHUNK):
+        for row in connection.execute(statement, {"members": written[start : start + _CHUNK]}):
+            ids[members[row.members]] = int(row.id)
+    return ids
 
 
 # --- items ----------------------------------------------------------------------------------------------------------
 
 
-def add_item(connection: Connection, item: ItemRecord, *, at: int) -> None:
-    connection.execute(
-        text("INSERT INTO item (id, ref, version, withdrawn_at, created_at) VALUES (:id, :ref, :version, NULL, :at)"),
-        {"id": item.id, "ref": item.ref, "version": item.version, "at": at},
-    )
+def add_items(connection: Connection, items: Sequence[ItemRecord], *, at: int) -> None:
+    if items:
+        connection.execute(
+            text("INSERT INTO item (id, ref, version, withdrawn_at, created_at) VALUES (:id, :ref, :version, NULL, :at)"),
+            [{"id": item.id, "ref": item.ref, "version": item.version, "at": at} for item in items],
+        )
+
+
+def items_by_ref(connection: Connection, refs: Collection[str]) -> dict[str, ItemRecord]:
+    """The items of these refs, by ref."""
+    statement = text("SELECT id, ref, version, withdrawn_at FROM item WHERE ref IN :refs").bindparams(bindparam("refs", expanding=True))
+    ordered, found = sorted(refs), {}
+    for start in range(0, len(ordered), _CHUNK):
+        for row in connection.execute(statement, {"refs": ordered[start : start + _CHUNK]}):
+            found[row.ref] = ItemRecord(row.id, row.ref, row.version, row.withdrawn_at)
+    return found
 
 
 def item_by_ref(connection: Connection, ref: str) -> ItemRecord | None:
@@ -148,7 +168,8 @@ def item_by_ref(connection: Connection, ref: str) -> ItemRecord | None:
 
 
 def item_by_id(connection: Connection, item_id: str) -> ItemRecord | None:
-    return _item(connection.execute(text("SELECT id, ref, version, withdrawn_at FROM item WHERE id = :id"), {"id": sought(item_id)}).one_or_none())
+    statement = text("SELECT id, ref, version, withdrawn_at FROM item WHERE id = :id")
+    return _item(connection.execute(statement, {"id": sought(item_id)}).one_or_none())
 
 
 def _item(row: Row[Any] | None) -> ItemRecord | None:
@@ -168,25 +189,38 @@ def withdraw(connection: Connection, item_id: str, *, at: int) -> None:
     end_label_sets(connection, item_id, at=at)
 
 
-def add_version(connection: Connection, version: VersionRecord, portions: Sequence[tuple[str, str]], *, at: int) -> int:
-    """Add a version with its portions in order as (portion id, marking verbatim); returns its row id."""
-    version_id = connection.execute(
-        text(
-            "INSERT INTO version (item_id, number, marking, whole, created_at) VALUES (:item, :number, :marking, :whole, :at) RETURNING id"
-        ),
-        {"item": version.item_id, "number": version.number, "marking": version.marking, "whole": int(version.whole), "at": at},
-    ).scalar_one()
-    if portions:
+def next_version_id(connection: Connection) -> int:
+    """The row id that the next version gets. Only inside `Database.acting`, where nobody else takes one."""
+    return int(connection.execute(text("SELECT COALESCE(MAX(id), 0) + 1 FROM version")).scalar_one())
+
+
+def add_versions(connection: Connection, versions: Sequence[VersionRecord], *, at: int) -> None:
+    if versions:
+        connection.execute(
+            text(
+                "INSERT INTO version (id, item_id, number, marking, whole, created_at) VALUES (:id, :item, :number, :marking, :whole, :at)"
+            ),
+            [
+                {"id": one.id, "item": one.item_id, "number": one.number, "marking": one.marking, "whole": int(one.whole), "at": at}
+                for one in versions
+            ],
+        )
+
+
+def add_version_portions(connection: Connection, portions: Mapping[int, Sequence[tuple[str, str]]]) -> None:
+    """Say which portions versions have, in order, as (portion id, marking verbatim), by version row id."""
+    rows = [
+        {"version": version_id, "position": position, "portion": portion, "marking": marking}
+        for version_id, own in portions.items()
+        for position, (portion, marking) in enumerate(own)
+    ]
+    if rows:
         connection.execute(
             text(
                 "INSERT INTO version_portion (version_id, position, portion_id, marking) VALUES (:version, :position, :portion, :marking)"
             ),
-            [
-                {"version": version_id, "position": position, "portion": portion, "marking": marking}
-                for position, (portion, marking) in enumerate(portions)
-            ],
+            rows,
         )
-    return int(version_id)
 
 
 def version_in_force(connection: Connection, item_id: str) -> VersionRecord | None:
@@ -241,8 +275,9 @@ _PORTION: Final = "p.id, p.item_id, p.kind, p.content, p.content_sha256, p.name,
 
 def _portion(row: Row[Any]) -> PortionRecord:
     return PortionRecord(
-        row.id, row.item_id, row.kind, bytes(row.content), bytes(row.content_sha256), row.name, row.media_type, row.size, row.changed_at
-    )
+        row.id, row.item_id, row.kind, as_bytes(row.content), as_bytes(row.content_sha256), row.name, row.media_type, row.size,
+        row.changed_at,
+    )  # fmt: skip
 
 
 # --- timelines ------------------------------------------------------------------------------------------------------
@@ -280,12 +315,12 @@ def timelines_of(connection: Connection, timeline_ids: Collection[str], *, at: i
     return found
 
 
-def add_label_sets(connection: Connection, item_id: str, stretches: Sequence[tuple[int, int, int]]) -> None:
-    """Give an item its label sets through time, as (from, until, label set id)."""
+def add_label_sets(connection: Connection, stretches: Sequence[tuple[str, int, int, int]]) -> None:
+    """Give items their label sets through time, as (item id, from, until, label set id)."""
     if stretches:
         connection.execute(
             text("INSERT INTO item_label_set (item_id, from_at, until, label_set_id) VALUES (:item, :from_at, :until, :set)"),
-            [{"item": item_id, "from_at": from_at, "until": until, "set": set_id} for from_at, until, set_id in stretches],
+            [{"item": item, "from_at": from_at, "until": until, "set": set_id} for item, from_at, until, set_id in stretches],
         )
 
 
@@ -487,17 +522,17 @@ def copies(connection: Connection) -> Iterator[tuple[bytes, bytes]]:
         text("SELECT sha256, body FROM copy WHERE sha256 > :after ORDER BY sha256 LIMIT 200"), {"after": after}
     ).all():
         for row in rows:
-            yield bytes(row[0]), bytes(row[1])
-        after = bytes(rows[-1][0])
+            yield as_bytes(row[0]), as_bytes(row[1])
+        after = as_bytes(rows[-1][0])
 
 
 def copy_digests(connection: Connection) -> set[bytes]:
-    return {bytes(digest) for digest in connection.execute(text("SELECT sha256 FROM copy")).scalars()}
+    return {as_bytes(digest) for digest in connection.execute(text("SELECT sha256 FROM copy")).scalars()}
 
 
 def files(connection: Connection) -> list[tuple[bytes, int]]:
     """(digest, length) of every file."""
-    return [(bytes(row[0]), row[1]) for row in connection.execute(text("SELECT sha256, size FROM file ORDER BY sha256"))]
+    return [(as_bytes(row[0]), row[1]) for row in connection.execute(text("SELECT sha256, size FROM file ORDER BY sha256"))]
 
 
 def file_digests(connection: Connection) -> set[bytes]:
@@ -506,4 +541,4 @@ def file_digests(connection: Connection) -> set[bytes]:
 
 def labels_with_digests(connection: Connection) -> list[tuple[int, bytes, str]]:
     """(id, digest, canonical JSON) of every label."""
-    return [(row[0], bytes(row[1]), row[2]) for row in connection.execute(text("SELECT id, digest, body FROM label ORDER BY id"))]
+    return [(row[0], as_bytes(row[1]), row[2]) for row in connection.execute(text("SELECT id, digest, body FROM label ORDER BY id"))]

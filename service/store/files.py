@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -117,7 +118,9 @@ class Incoming:
         return digest, self._size
 
     def discard(self) -> None:
-        self._stream.close()
+        """Keep nothing of it."""
+        with suppress(OSError):  # closing writes what is still held, which a full disk refuses again; the file goes all the same
+            self._stream.close()
         self._path.unlink(missing_ok=True)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, text
 
 from service.errors import Broken
 from service.store.database import sought
+from service.store.tables import as_bytes
 
 TILE_HASHES: Final = 256
 _HASH_BYTES: Final = 32
@@ -84,7 +85,7 @@ _HEAD: Final = "id, name, origin, slot, size, frontier, root, at, checkpoint"
 
 
 def _head(row: Row[Any]) -> Head:
-    return Head(row.id, row.name, row.origin, row.slot, row.size, bytes(row.frontier), bytes(row.root), row.at, row.checkpoint)
+    return Head(row.id, row.name, row.origin, row.slot, row.size, as_bytes(row.frontier), as_bytes(row.root), row.at, row.checkpoint)
 
 
 def heads(connection: Connection) -> list[Head]:
@@ -195,7 +196,7 @@ def tile_row(connection: Connection, log_id: int, level: int, position: int) -> 
         text("SELECT hashes FROM log_tile WHERE log_id = :log AND level = :level AND position = :position"),
         {"log": log_id, "level": level, "position": position},
     ).scalar()
-    return [] if blob is None else split_hashes(bytes(blob))
+    return [] if blob is None else split_hashes(as_bytes(blob))
 
 
 def split_hashes(blob: bytes) -> list[bytes]:
@@ -218,7 +219,7 @@ def leaf_hashes(connection: Connection, log_id: int, start: int, stop: int) -> l
         text("SELECT leaf_hash FROM log_entry WHERE log_id = :log AND position >= :start AND position < :stop ORDER BY position"),
         {"log": log_id, "start": start, "stop": stop},
     )
-    return [bytes(row[0]) for row in rows]
+    return [as_bytes(row[0]) for row in rows]
 
 
 def leaves(connection: Connection, log_id: int, start: int, stop: int) -> list[bytes]:
@@ -227,7 +228,7 @@ def leaves(connection: Connection, log_id: int, start: int, stop: int) -> list[b
         text("SELECT leaf FROM log_entry WHERE log_id = :log AND position >= :start AND position < :stop ORDER BY position"),
         {"log": log_id, "start": start, "stop": stop},
     )
-    return [bytes(row[0]) for row in rows]
+    return [as_bytes(row[0]) for row in rows]
 
 
 def read_tile(connection: Connection, log_id: int, level: int, position: int, width: int) -> list[bytes]:
@@ -255,8 +256,8 @@ _ENTRY: Final = (
 
 def _stored(row: Row[Any]) -> StoredRow:
     return StoredRow(
-        row.log, row.log_id, row.position, row.event_id, row.at, row.type, row.client, row.result, bytes(row.leaf), bytes(row.leaf_hash),
-        bytes(row.record), bytes(row.nonce),
+        row.log, row.log_id, row.position, row.event_id, row.at, row.type, row.client, row.result, as_bytes(row.leaf),
+        as_bytes(row.leaf_hash), as_bytes(row.record), as_bytes(row.nonce),
     )  # fmt: skip
 
 
@@ -291,6 +292,15 @@ def entries(connection: Connection, log_id: int, *, start: int = 0, stop: int | 
             return
         yield from (_stored(row) for row in rows)
         start = upto
+
+
+def records_of(connection: Connection, log_name: str, types: Sequence[str]) -> list[tuple[str, int, bytes]]:
+    """(type, at, record) of all entries of a log that are of these types, in its order."""
+    statement = text(
+        "SELECT e.type, e.at, e.record FROM log_entry e JOIN log g ON g.id = e.log_id WHERE g.name = :log AND e.type IN :types "
+        "ORDER BY e.position"
+    ).bindparams(bindparam("types", expanding=True))
+    return [(row[0], row[1], as_bytes(row[2])) for row in connection.execute(statement, {"log": log_name, "types": list(types)})]
 
 
 def entry_items(connection: Connection, log_id: int, position: int) -> list[tuple[str, int, int]]:
@@ -398,7 +408,7 @@ def own_entries(connection: Connection, log_name: str, *, from_position: int, li
         ),
         {"log": log_name, "start": from_position, "limit": limit},
     )
-    return [(row[0], bytes(row[1])) for row in rows]
+    return [(row[0], as_bytes(row[1])) for row in rows]
 
 
 # --- retries --------------------------------------------------------------------------------------------------------
@@ -427,7 +437,7 @@ def retries(connection: Connection, pairs: Sequence[tuple[str, str]], *, since: 
     for client, key in pairs:
         row = connection.execute(statement, {"client": client, "key": key, "since": since}).one_or_none()
         if row is not None:
-            found[client, key] = Retry(bytes(row.request_sha256), row.event_id, bytes(row.leaf), row.at, row.log_id, row.position)
+            found[client, key] = Retry(as_bytes(row.request_sha256), row.event_id, as_bytes(row.leaf), row.at, row.log_id, row.position)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from service.store.database import sought
+from service.store.tables import as_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def archive_bundle(connection: Connection, digest: str, files: Mapping[str, byte
 def archived_bundle(connection: Connection, digest: str) -> dict[str, bytes] | None:
     """The files of an archived bundle, or None."""
     rows = connection.execute(text("SELECT name, content FROM bundle_file WHERE digest = :digest"), {"digest": sought(digest)})
-    return {name: bytes(content) for name, content in rows} or None
+    return {name: as_bytes(content) for name, content in rows} or None
 
 
 def archived_digests(connection: Connection) -> list[str]:

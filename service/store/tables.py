@@ -34,6 +34,12 @@ TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of its bytes, as SQLite has it: by a language's order, pages of a list would skip and repeat."""
 
 
+def as_bytes(value: bytes | memoryview | str) -> bytes:
+    """A column of bytes, read. SQLite gives text back where somebody wrote text past us: it is taken as its bytes, and verification
+    names the entry, rather than stumbling over the type."""
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+
+
 def _text(primary: bool = False, nullable: bool = False, unique: bool = False) -> Column[str]:
     return Column(TEXT, primary_key=primary, nullable=nullable, unique=unique or None)
 

@@ -231,3 +231,23 @@ def page(
             line = lines.get((visible_since, item_id))
             lines[visible_since, item_id] = Listed(item_id, visible_since, until if line is None else min(until, line.until))
     return [lines[key] for key in sorted(lines)[:limit]]
+
+
+# --- for rebuilding and verification --------------------------------------------------------------------------------
+
+
+def clear(connection: Connection) -> None:
+    """Forget all entitlements and offers, to write them anew. Lanes stay."""
+    for table in ("entitlement", "offer", "offer_category"):
+        connection.execute(text(f"DELETE FROM {table}"))
+
+
+def all_offers(connection: Connection, *, at: int) -> list[tuple[int, str, int, int, int, int]]:
+    """(lane id, item id, from, until, visible_since, level) of every offer that has not ended, by lane, item and time."""
+    rows = connection.execute(
+        text(
+            "SELECT lane_id, item_id, from_at, until, visible_since, level FROM offer WHERE until > :at ORDER BY lane_id, item_id, from_at"
+        ),
+        {"at": at},
+    )
+    return [(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]

@@ -305,6 +305,7 @@ TAMPERINGS: list[tuple[str, Callable[[Log], object], int | None, Code, str]] = [
     ("column-route", lambda log: edit_column(log, 4, "route", "/v1/items"), 4, Code.COLUMN, "`/v1/items`"),
     ("column-purpose", lambda log: edit_column(log, 4, "purpose", "EXERCISE"), 4, Code.COLUMN, "`EXERCISE`"),
     ("column-body", lambda log: edit_column(log, 4, "body_sha256", bytes(32)), 4, Code.COLUMN, "`0000"),
+    ("column-of-another-type", lambda log: edit_column(log, 4, "at", float(micros(log.entries[4]))), 4, Code.COLUMN, "another value"),
     ("column-null", lambda log: edit_column(log, 4, "client", None), 4, Code.COLUMN, "`None`"),
     ("column-that-no-face-has", lambda log: edit_column(log, 4, "colour", "red"), 4, Code.COLUMN, "`colour`"),
     ("item-row-deleted", lambda log: edit(log, 4, items=()), 4, Code.ITEMS, "found none"),

@@ -21,6 +21,7 @@ GO_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 GO_PRIVATE = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
 GO_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 GO_LINE = "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+GO_KEY_ID = bytes.fromhex("c74f20a3")
 GO_NOTE = f"{GO_TEXT}\n{GO_LINE}"
 
 ORIGIN = "entente.example/log/17/JPN"
@@ -67,7 +68,7 @@ def test_a_text_may_hold_blank_lines() -> None:
         pytest.param([line_of(WITNESS, GO_TEXT)], id="a-witness"),
         pytest.param(["— somebody.example AAAAAAE=\n"], id="of-a-kind-we-do-not-know"),
         pytest.param([f"— PeterNeumann {base64.b64encode(b'other' + bytes(64)).decode()}\n"], id="another-key-of-our-name"),
-        pytest.param([f"— other.example {GO_LINE.split(' ')[2]}"], id="our-key-id-under-another-name"),
+        pytest.param([f"— other.example {base64.b64encode(GO_KEY_ID + bytes(64)).decode()}\n"], id="our-key-id-under-another-name"),
         pytest.param(["— w.example AAAAAAE=\n"] * 99, id="a-hundred-lines"),
         pytest.param([GO_LINE], id="our-own-twice"),
     ],

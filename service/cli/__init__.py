@@ -1,0 +1,36 @@
+"""The command line: `entente`. Every command of it, mounted (DESIGN section 9).
+
+Options come after the command. What they share, and how they end, is in `session`.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli.clients import client_app, partner_app, token_command
+from service.cli.items import items_app
+from service.cli.logs import log_app
+from service.cli.publishing import policy_app
+from service.cli.serve import serve
+from service.cli.session import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    name="entente",
+    help="Entente: partners get what written policy allows, nothing else, and every release is on record.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve)
+app.command("token")(token_command)
+app.add_typer(client_app, name="client")
+app.add_typer(partner_app, name="partner")
+app.add_typer(items_app, name="items")
+app.add_typer(policy_app, name="policy")
+app.add_typer(log_app, name="log")
+
+
+def main() -> None:
+    """Run a command line; ends the process with its exit code."""
+    app()

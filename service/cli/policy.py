@@ -1,0 +1,274 @@
+"""`entente policy check`, `test`, `decide`, `explain`: the commands about policy that read files only (DESIGN section 9).
+
+They need no data folder and no token; `--data` and `--token` are accepted, as everywhere, and not used. Exit codes: 0 clean or warnings
+only, 1 errors found in the input or a case that fails, 2 could not do it. What a program reads is on stdout, what went wrong on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from service.errors import Rejected
+from service.labels.intake import label_of
+from service.labels.label import Label
+from service.labels.markings import profile_of
+from service.policy import (
+    Bundle,
+    EngineKind,
+    Explanation,
+    Finding,
+    NearMiss,
+    PolicyRejected,
+    Severity,
+    answer_line,
+    check_files,
+    digest_of,
+    load_bundle,
+    read_directory,
+    run_cases,
+)
+from service.policy.reader import moment_of
+
+policy_app = typer.Typer(help="Policy bundles: check, test, decide, explain.", no_args_is_help=True, add_completion=False)
+
+DONE, FOUND, COULD_NOT = 0, 1, 2
+
+Directory = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The bundle's folder; default `--policies`.", show_default=False)]
+Policies = Annotated[Path, typer.Option("--policies", help="The bundle's folder.", envvar="ENTENTE_POLICIES")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Data = Annotated[
+    Path, typer.Option("--data", help="Accepted, not used: this command reads files only.", envvar="ENTENTE_DATA", hidden=True)
+]
+Token = Annotated[str, typer.Option("--token", help="Accepted, not used.", envvar="ENTENTE_TOKEN", hidden=True)]
+At = Annotated[str, typer.Option("--at", help="A day or a time (UTC); default now.", metavar="TIME", show_default=False)]
+Engines = Annotated[EngineKind, typer.Option("--engine", help="Which engine decides.")]
+
+
+@policy_app.command()
+def check(
+    directory: Directory = None,
+    policies: Policies = Path("policies"),
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings too are exit 1.")] = False,
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Say everything that is wrong with a bundle, as `file:line:column: code: message`."""
+    folder = directory or policies
+    try:
+        files = read_directory(folder)
+    except Rejected as problem:
+        raise _could_not(problem) from None
+    findings = check_files(files, at=_now())
+    errors = sum(1 for finding in findings if finding.severity is Severity.ERROR)
+    warnings = len(findings) - errors
+    digest = None if errors else digest_of(files)
+    if as_json:
+        _say_json({"digest": digest, "findings": [finding.to_json() for finding in findings]})
+    else:
+        _say_findings(findings)
+        verdict = f"refused, {_counted(errors, 'error')}" if errors else f"digest {digest}"
+        typer.echo(f"{folder}: {verdict}, {_counted(warnings, 'warning')}")
+    raise typer.Exit(FOUND if errors or (strict and warnings) else DONE)
+
+
+@policy_app.command()
+def test(
+    directory: Directory = None,
+    policies: Policies = Path("policies"),
+    engine: Engines = EngineKind.COMPILED,
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Run the bundle's cases: outcome and rules; and say which rules no case exercises."""
+    bundle = _bundle(directory or policies)
+    report = run_cases(bundle, engine=engine)
+    passed = len(report.results) - len(report.failed)
+    if as_json:
+        _say_json(
+            {
+                "digest": bundle.digest,
+                "cases": [
+                    {"case": result.case.name, "line": result.case.place.line, "passed": result.passed, **result.decision.to_json()}
+                    for result in report.results
+                ],
+                "passed": passed,
+                "failed": len(report.failed),
+                "covered": list(report.covered),
+                "uncovered": list(report.uncovered),
+            }
+        )
+    else:
+        _say_findings([result.finding() for result in report.failed])
+        typer.echo(f"{passed} of {_counted(len(report.results), 'case')} passed")
+        typer.echo(f"{len(report.covered)} of {_counted(len(bundle.rules), 'rule')} decided some case")
+        for id in report.uncovered:
+            typer.echo(f"no case is decided by {id}")
+    raise typer.Exit(FOUND if report.failed else DONE)
+
+
+@policy_app.command()
+def decide(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, a JSON object a line; `-` is stdin.")],
+    policies: Policies = Path("policies"),
+    engine: Engines = EngineKind.COMPILED,
+    at: At = "",
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Answer each line `{"partner","action","purpose","label"}` with a line `{"outcome","rules","matched","denied"}`."""
+    moment = _moment(at)
+    snapshot = _bundle(policies).snapshot(moment, engine=engine)
+    if str(file) == "-":
+        _answer(sys.stdin.buffer, snapshot)
+        return
+    try:
+        with file.open("rb") as stream:
+            _answer(stream, snapshot)
+    except OSError as problem:
+        raise _could_not(f"cannot read `{file}`: {problem.strerror}") from None
+
+
+@policy_app.command()
+def explain(
+    partner: Annotated[str, typer.Option("--partner", help="Who asks.")],
+    marking: Annotated[str, typer.Option("--marking", help="As written on a portion or a page: `SECRET//REL TO USA, JPN`.")],
+    category: Annotated[list[str] | None, typer.Option("--category", help="A category; repeatable.", show_default=False)] = None,
+    originator: Annotated[list[str] | None, typer.Option("--originator", help="Default: ourselves.", show_default=False)] = None,
+    action: Annotated[str, typer.Option("--action", help="release or display.")] = "release",
+    purpose: Annotated[str, typer.Option("--purpose", help="none, or one of the scheme's.")] = "none",
+    at: At = "",
+    policies: Policies = Path("policies"),
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Say why a marking is released to a partner or not, and what would have to change."""
+    moment = _moment(at)
+    bundle = _bundle(policies)
+    try:
+        label = label_of_marking(bundle, marking, categories=category or (), originators=originator or (bundle.scheme.own,))
+    except Rejected as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(FOUND) from None
+    explanation = bundle.snapshot(moment).explain(partner, action, label, purpose)
+    if as_json:
+        _say_json(explanation_json(explanation, label))
+    else:
+        typer.echo("\n".join(explanation_lines(bundle, explanation, partner=partner, action=action)))
+    if explanation.decision.error is not None:
+        raise typer.Exit(FOUND)
+
+
+def label_of_marking(bundle: Bundle, marking: str, *, categories: Iterable[str], originators: Iterable[str]) -> Label:
+    """The label of a banner or a portion mark, in the profile of the bundle's scheme.
+
+    Raises:
+        Rejected: it is not a marking, or names what the bundle lacks.
+    """
+    profile = profile_of(bundle.scheme)
+    parsed = profile.parse_portion(marking) if marking.startswith("(") else profile.parse_banner(marking)
+    return label_of(parsed, categories=categories, originators=originators, scheme=bundle.scheme, known_codes=bundle.known_codes)
+
+
+def explanation_json(explanation: Explanation, label: Label) -> dict[str, Any]:
+    """An explanation for programs: the answer of `decide`, and why."""
+    return {
+        **explanation.decision.to_json(),
+        "label": label.to_json(),
+        "referable": list(explanation.referable),
+        "why_not": [_miss_json(miss) for miss in explanation.near_misses],
+        "why_not_referred": [_miss_json(miss) for miss in explanation.refer_misses],
+    }
+
+
+def explanation_lines(bundle: Bundle, explanation: Explanation, *, partner: str, action: str) -> list[str]:
+    """An explanation for people."""
+    decision = explanation.decision
+    by = f" by {' '.join(decision.rules)}" if decision.rules else ""
+    lines = [f"{action} to {partner}: {decision.outcome}{by}"]
+    if decision.error is not None:
+        return [*lines, f"  {decision.error}"]
+    for heading, ids in (("allows", decision.matched), ("forbids", decision.denied), ("may be referred", explanation.referable)):
+        lines.extend(f"  {heading}: {id}, {_basis(bundle, id)}" for id in ids)
+    if decision.outcome == "release":
+        return lines
+    near = [miss for miss in explanation.near_misses if _worth_saying(miss, explanation)]
+    lines.extend(f"  not by {miss.rule}: {miss.reason}" for miss in near)
+    if decision.outcome == "withhold":
+        near_refer = [miss for miss in explanation.refer_misses if _worth_saying(miss, explanation)]
+        lines.extend(f"  not referred by {miss.rule}: {miss.reason}" for miss in near_refer)
+        if not decision.denied and not near and not near_refer:
+            lines.append("  no rule is one condition away from it")
+    return lines
+
+
+def _worth_saying(miss: NearMiss, explanation: Explanation) -> bool:
+    """A rule for somebody else is no near miss to an officer, nor one that refers already; programs get them all the same."""
+    return not miss.condition.startswith("g(") and miss.rule not in explanation.referable
+
+
+def _basis(bundle: Bundle, id: str) -> str:
+    rule = bundle.rule(id)
+    return "" if rule is None else f"{rule.basis} ({rule.place.file}:{rule.place.line})"
+
+
+def _miss_json(miss: NearMiss) -> dict[str, str]:
+    return {"rule": miss.rule, "condition": miss.condition, "reason": miss.reason}
+
+
+def _answer(stream: BinaryIO, snapshot: Any) -> None:
+    for line in stream:
+        answer = answer_line(snapshot, line.rstrip(b"\n"))
+        sys.stdout.write(json.dumps(answer.to_json(), separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def _bundle(folder: Path) -> Bundle:
+    try:
+        return load_bundle(folder)
+    except PolicyRejected as refused:
+        _say_findings(refused.findings, err=True)
+        raise typer.Exit(FOUND) from None
+    except Rejected as problem:
+        raise _could_not(problem) from None
+
+
+def _moment(text: str) -> datetime:
+    if not text:
+        return _now()
+    moment = moment_of(text)
+    if moment is None:
+        raise _could_not(f"`{text}` is neither a day nor a time, expected `2026-11-22` or `2026-11-22T10:00:00Z`")
+    return moment
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _could_not(problem: object) -> typer.Exit:
+    typer.echo(str(problem), err=True)
+    return typer.Exit(COULD_NOT)
+
+
+def _say_findings(findings: Iterable[Finding], *, err: bool = False) -> None:
+    for finding in findings:
+        typer.echo(f"{finding} (warning)" if finding.severity is Severity.WARNING else str(finding), err=err)
+
+
+def _say_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

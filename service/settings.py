@@ -25,6 +25,10 @@ IMPORT_BYTES_MAX: Final = 1 << 30
 JSON_DEPTH_MAX: Final = 64
 BODY_BYTES_BUFFERED_MAX: Final = 8 << 20
 """Recorded bodies up to here are held and hashed before the first byte leaves; files are hashed as they go."""
+COPY_BYTES_MAX: Final = BODY_BYTES_BUFFERED_MAX - (1 << 20)
+"""Of an item's texts and values as JSON writes them, escapes included: what is on record must also be able to leave."""
+PAGE_BYTES_MAX: Final = 4 << 20
+"""From here on a page of a list ends early, with a `next`: titles can be long."""
 REQUEST_BODY_BYTES_MAX: Final = 8 << 20
 """Of a request, save files and imports, which are streamed under limits of their own."""
 PAGE_LIMIT_DEFAULT: Final = 50

@@ -66,7 +66,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
             rows = logs.query(
                 connection,
                 log=query.partner or query.log,
-                partners_only=query.partner is None and query.log is None,
+                partners_only=query.partner is not None or query.log is None,
                 item=query.item,
                 since=_micros(query.since),
                 until=_micros(query.until),

@@ -223,7 +223,7 @@ async def quarantine(query: Annotated[QuarantineQuery, Query()], actor: ActorDep
     responses=describe.answer(shapes.StoredFileShape, "Stored", status=201) | _PROBLEMS_OF_BODIES,
     dependencies=[Depends(no_query)],
 )
-@route(Access.OFFICER, body_bytes_max=FILE_BYTES_MAX + 1)
+@route(Access.OFFICER, body_bytes_max=FILE_BYTES_MAX)
 async def put_file(sha256: str, request: Request, actor: ActorDependency, installation: InstallationDependency) -> Response:
     incoming = await asyncio.to_thread(Incoming, installation.files)
     try:

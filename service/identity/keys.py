@@ -245,9 +245,10 @@ def ensure_secret_file(path: Path, length: int) -> bytes:
     Raises:
         Broken: others than its owner may open it, or it is of another length.
     """
-    # Made before, or by another process a moment ago: what it holds is what counts.
-    with contextlib.suppress(FileExistsError):
-        _write_once(path, secrets.token_bytes(length))
+    # Looked for first, so that a folder that is only to be read will do. Made by another process a moment ago: what it holds counts.
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            _write_once(path, secrets.token_bytes(length))
     content = _read_private(path, "secret", length + 1)
     if len(content) != length:
         raise Broken(f"secret `{path.name}` has {len(content)} bytes, expected {length}; restore it from a backup")

@@ -18,6 +18,7 @@ from service.labels.label import Label
 from service.labels.scheme import Scheme
 from service.policy import Snapshot
 from service.releaselog.leaf import canonical, canonical_object, path_id
+from service.settings import PAGE_BYTES_MAX
 from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
 from service.sharing.cursors import Cursors, PlaceKind, binding_of
 from service.sharing.gate import Prepared, StoredFile, digest_of
@@ -26,7 +27,7 @@ from service.store import Connection, catalogue, visibility
 from service.store.catalogue import VersionAt
 from service.store.tables import FOREVER
 from service.store.times import moment_of, text_of
-from service.store.visibility import START, Place
+from service.store.visibility import START, Listed, Place
 
 NOT_FOUND_BODY: Final = b'{"type":"about:blank","title":"Not Found","status":404}'
 PROBLEM_JSON: Final = "application/problem+json"
@@ -207,16 +208,12 @@ class ListAsk(_Ask):
             levels=_ranks(self.levels, state.bundle.scheme),
             categories=self.categories,
         )
-        page = listed[: self.limit]
-        lines = {line.item_id: line for line in page}
+        page: Sequence[Listed] = listed[: self.limit]
         shown = _shown_page(connection, state, world, self.copies, self.asker, [line.item_id for line in page], snapshot, at=at)
-        entries = [
-            copy.copy.listed + b',"visible_since":"%s"}' % text_of(lines[item_id].visible_since).encode("ascii")
-            for item_id, copy in shown.items()
-        ]
+        entries, shown, page = _within_bytes(page, shown)
         last = Place(page[-1].visible_since, page[-1].item_id) if page else after
         members = [b'"items":[' + b",".join(entries) + b"]"]
-        if len(listed) > self.limit:
+        if len(listed) > len(page):
             members.append(b'"next":"%s"' % cursors.seal(last, PlaceKind.NEXT, binding).encode("ascii"))
         members.append(b'"bookmark":"%s"' % cursors.seal(last, PlaceKind.BOOKMARK, binding).encode("ascii"))
         body = b"{" + b",".join(members) + b"}"
@@ -255,6 +252,24 @@ class ListAsk(_Ask):
         if self.cursor is not None or self.since is not None:
             query["continued"] = True
         return query
+
+
+def _within_bytes(page: Sequence[Listed], shown: Mapping[str, Shown]) -> tuple[list[bytes], dict[str, Shown], Sequence[Listed]]:
+    """The entries of a page, what they show, and the lines they stand for: the page ends before it grows too long to be sent."""
+    entries: list[bytes] = []
+    kept: dict[str, Shown] = {}
+    size = 0
+    for place, line in enumerate(page):
+        one = shown.get(line.item_id)
+        if one is None:
+            continue
+        entry = one.copy.listed + b',"visible_since":"%s"}' % text_of(line.visible_since).encode("ascii")
+        size += len(entry)
+        if entries and size > PAGE_BYTES_MAX:
+            return entries, kept, page[:place]
+        entries.append(entry)
+        kept[line.item_id] = one
+    return entries, kept, page
 
 
 def _ranks(levels: Sequence[str] | None, scheme: Scheme) -> list[int] | None:

@@ -131,16 +131,21 @@ class _Writer:
                 intake=draft.source,
             )
             return Outcome(QUARANTINED, draft.ref, item_id, number, draft.hold.code, draft.hold.reason)
+        # A portion is the same where content *and* labels are: by content alone, a withheld portion that says what a shown one says
+        # would take its id, and the shown one would visibly become another.
+        labelled = catalogue.timelines_of(connection, [portion.id for portion in before or ()], at=at)
         unchanged: dict[tuple[object, ...], list[str]] = {}
         for portion in before or ():
-            unchanged.setdefault(_content_of(portion), []).append(portion.id)
+            ahead = [LabelStretch(max(one.from_at, at), one.until, one.label_id) for one in labelled.get(portion.id, [])]
+            unchanged.setdefault((*_content_of(portion), *ahead), []).append(portion.id)
         members: list[tuple[str, str]] = []
         timelines: dict[str, list[LabelStretch]] = {}
         for drafted in draft.portions:
-            same = unchanged.get(_content_of(drafted))
+            stretches = self._stretches(drafted.timeline)
+            same = unchanged.get((*_content_of(drafted), *stretches))
             portion_id = same.pop(0) if same else self._new_portion(drafted, item_id)
             members.append((portion_id, drafted.marking))
-            timelines[portion_id] = self._stretches(drafted.timeline)
+            timelines[portion_id] = stretches
         if draft.compilation is not None:
             timelines[item_id] = self._stretches(draft.compilation)
         self._members[version.id] = members

@@ -20,7 +20,6 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -36,6 +35,8 @@ from service.store.times import micros
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+_FORGET_EVERY: Final = 3_600_000_000
+"""Microseconds between two looks for retries that may be forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Gate:
         self._per_partner_max: Final = queue_entries_per_partner_max
         self._batch_max: Final = batch_entries_max
         self._idempotency: Final = int(timedelta(hours=idempotency_hours).total_seconds() * 1_000_000)
+        self._forgot_at = 0
         self._waiting: deque[_Job] = deque()
         self._per_partner: dict[str, int] = {}
         self._wake: Final = threading.Condition()
@@ -163,9 +165,7 @@ class Gate:
     # --- for the doors ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to take requests. Retries too old to be told of their first event are forgotten here, once for each start."""
-        with suppress(Busy), self._database.releasing() as connection:
-            logs.forget_retries(connection, before=micros(self._clock()) - self._idempotency)
+        """Begin to take requests."""
         self._stopping = False
         self._writer = threading.Thread(target=self._write_forever, name="release-log-writer", daemon=True)
         self._writer.start()
@@ -278,6 +278,7 @@ class Gate:
                 for (_, ask, _), entry in zip(ready, entries, strict=True):
                     if ask.retry is not None:
                         key, request_sha256 = ask.retry
+                        self._forget_retries(connection, at=at)
                         logs.keep_retry(
                             connection, client=ask.client, key=key, request_sha256=request_sha256, log_id=heads[ask.log].id,
                             position=entry.index, at=at,
@@ -329,6 +330,12 @@ class Gate:
                 in_batch[ask.client, key] = (place, request_sha256)
                 left.append((place, ask, prepared))
         return left, followers
+
+    def _forget_retries(self, connection: Connection, *, at: int) -> None:
+        """Now and then, where a retry is kept: those too old to be told of their first event go."""
+        if at - self._forgot_at >= _FORGET_EVERY:
+            logs.forget_retries(connection, before=at - self._idempotency)
+            self._forgot_at = at
 
     def _keep_copies(self, connection: Connection, ready: Sequence[tuple[int, Ask, Prepared]]) -> list[bytes]:
         wanted = {sha256: body for _, _, prepared in ready for sha256, body in (prepared.copies or {}).items() if sha256 not in self._kept}

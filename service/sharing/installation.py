@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -93,11 +94,14 @@ def open_installation(
     """
     folder = settings.data
     try:
-        (folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Database, files and keys are for their owner alone. A folder that is there keeps the mode it was given.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "keys").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise Broken(f"cannot use the data folder `{folder}`: {error.strerror}") from error
     database = Database.open(settings.database_url(), busy_timeout_seconds=settings.busy_timeout_seconds)
     migrate(database)
+    _check_log_key(database, folder / "keys" / "log.key")
     token_key = ensure_key_file(folder / "keys" / "token.pem")
     log_key = ensure_secret_file(folder / "keys" / "log.key", KEY_BYTES)
     cursor_key = ensure_secret_file(folder / "keys" / "cursor.key", KEY_BYTES)
@@ -151,6 +155,15 @@ def open_installation(
         copies=CopyCache(settings.copies_cached_max),
         close=close,
     )
+
+
+def _check_log_key(database: Database, path: Path) -> None:
+    """Refuse to make a new key for logs that are there: it would sign on where another left off, and nobody would be told."""
+    # In this order: whoever sets up writes the key before the row, so that one who finds the row finds the key.
+    with database.reading() as connection:
+        found = instance_of(connection)
+    if found is not None and not path.exists():
+        raise Broken(f"the key `{path}` is missing, which signs the logs of this database; restore it from a backup")
 
 
 def _instance(database: Database, settings: Settings, clock: Clock, log_key: bytes) -> Instance:

@@ -26,7 +26,8 @@ from service.labels.markings.base import MarkingProfile, Unresolved
 from service.labels.rollup import banner_fault
 from service.labels.scheme import ReleasableIn, Scheme
 from service.policy import Bundle
-from service.settings import ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
+from service.releaselog.leaf import canonical_string
+from service.settings import COPY_BYTES_MAX, ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
 from service.store.tables import FOREVER
 from service.store.times import micros
 
@@ -283,6 +284,16 @@ def _check_sizes(portions: Sequence[PortionDraft]) -> None:
     total = sum(len(portion.content) for portion in portions)
     if total > ITEM_BYTES_MAX:
         raise Refusal("item-too-large", f"an item of {total} bytes without files, expected at most {ITEM_BYTES_MAX}")
+    written = sum(_written_bytes(portion) for portion in portions)
+    if written > COPY_BYTES_MAX:
+        raise Refusal("item-too-large", f"an item of {written} bytes as JSON writes it, expected at most {COPY_BYTES_MAX}")
+
+
+def _written_bytes(portion: PortionDraft) -> int:
+    """Bytes of a portion in a copy. A quote takes two, a control character six."""
+    if portion.kind in ("title", "text"):
+        return len(canonical_string(portion.content.decode("utf-8")))
+    return len(portion.content)
 
 
 _Content = tuple[str, bytes, bytes, int, str | None, str | None]

@@ -25,9 +25,11 @@ def audience(connection: Connection, world: Policies, state: PolicyState, item_i
     Raises:
         Conflict: no such item.
     """
-    if catalogue.item_by_id(connection, item_id) is None:
+    item = catalogue.item_by_id(connection, item_id)
+    if item is None:
         raise Conflict("no such item", code="no-item")
-    version = catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
+    # What is withdrawn keeps its labels, which say what it was, and may be had by nobody.
+    version = None if item.withdrawn_at is not None else catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
     snapshot = state.snapshot(at)
     received: dict[str, list[dict[str, Any]]] = {}
     for one in logs.received(connection, item_id):
@@ -71,8 +73,9 @@ def explained_item(
     Raises:
         Conflict: no such item, or none of its versions is in force.
     """
+    item = catalogue.item_by_id(connection, item_id)
     version = catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
-    if version is None:
+    if item is None or item.withdrawn_at is not None or version is None:
         raise Conflict(f"no item `{item_id}` with a version in force", code="no-item")
     snapshot = state.snapshot(at)
     explained: list[tuple[str, str, Label, Explanation]] = []

@@ -1,4 +1,4 @@
-"""`entente client add`, `token`, `partner suspend`, `partner resume`: who may ask, and who may not for now.
+"""`entente client add`, `client disable`, `token`, `partner suspend`, `partner resume`: who may ask, and who may not for now.
 
 Clients and tokens are given out on the machine's own authority, each a leaf of `officers`; suspending a partner is an act.
 """
@@ -50,6 +50,20 @@ def add(
     say(f"client_id: {client.id}")
     if secret is not None:
         say(f"client_secret: {secret}")
+
+
+@client_app.command()
+def disable(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The client's name.")],
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a client ask no more, its tokens in force included: for a secret that was lost."""
+    with opened(settings_of(data, policies)) as installation:
+        client = installation.registry.disable(name)
+    say({"client_id": client.id, "result": "disabled"} if as_json else f"{client.id} disabled")
 
 
 def token_command(

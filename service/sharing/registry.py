@@ -130,6 +130,20 @@ class Registry:
             act.details |= {"client": client.id, "role": client.role, "partner": client.partner, "purposes": list(client.purposes)}
         return client, secret
 
+    def disable(self, name: str) -> Client:
+        """Let a client ask no more, its tokens in force included.
+
+        Raises:
+            Conflict: there is none of that name, or it is disabled already.
+        """
+        client = self.named(name)
+        if not client.enabled:
+            raise Conflict(f"client `{name}` is disabled already", code="disabled")
+        with self._acts.registering("client.disable", _CLI) as act:
+            clients.disable_client(act.connection, client.id)
+            act.details |= {"client": client.id}
+        return client
+
     def named(self, name: str) -> Client:
         """The client of a name.
 

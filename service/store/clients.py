@@ -62,6 +62,12 @@ def add_client(connection: Connection, client: ClientRecord) -> None:
     policies.note_client_change(connection)
 
 
+def disable_client(connection: Connection, client_id: str) -> None:
+    """Let a client ask no more; every worker finds out at its next request."""
+    connection.execute(text("UPDATE client SET enabled = 0 WHERE id = :id"), {"id": client_id})
+    policies.note_client_change(connection)
+
+
 def client_by_subject(connection: Connection, issuer: str, subject: str) -> ClientRecord | None:
     statement = text(f"SELECT {_COLUMNS} FROM client WHERE issuer = :issuer AND subject = :subject")
     return _record(connection.execute(statement, {"issuer": issuer, "subject": subject}).one_or_none())

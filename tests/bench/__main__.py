@@ -1,6 +1,6 @@
 """`make bench`: figures with their ratio to a named peer in the same run. Nothing is asserted; what is printed is what was measured.
 
-`python -m tests.bench [release] [lists] [--items N] [--rounds N]`: all of it without arguments.
+`python -m tests.bench [release] [lists] [--items N] [--rounds N] [--stores DIR]`: all of it without arguments.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from pathlib import Path
 
 from tests.bench import lists, release
 
@@ -17,13 +18,14 @@ def main() -> None:
     parser.add_argument("which", nargs="*", choices=["release", "lists", []], help="which benchmarks; all by default")
     parser.add_argument("--items", type=int, default=1_000_000, help="items in the large store of `lists`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
+    parser.add_argument("--stores", type=Path, help="folder in which the stores of `lists` are kept, and used again if they are there")
     asked = parser.parse_args()
     which = asked.which or ["release", "lists"]
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.2f}")
     if "release" in which:
         release.run(rounds=asked.rounds)
     if "lists" in which:
-        lists.run(large=asked.items, rounds=asked.rounds)
+        lists.run(large=asked.items, rounds=asked.rounds, kept=asked.stores)
 
 
 if __name__ == "__main__":

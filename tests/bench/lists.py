@@ -7,6 +7,7 @@ page anew (no copies held in memory), `warm` finds them there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import statistics
@@ -54,21 +55,24 @@ audience_on_copies = "own"
     "p, AGR-0002, allow, release, SGP, *, SECRET, *, none, *, 2020-01-01, , bench\n",
     "prohibitions.csv": "# bench\n",
     "equivalences.csv": "issuer, name, from, until, level\n",
-    "cases.csv": "case, at, partner, action, purpose, level, categories, releasable_to, display_to, caveats, originators, consents, grants, "
-    "outcome, rules\n",
+    "cases.csv": "case, at, partner, action, purpose, level, categories, releasable_to, display_to, caveats, originators, consents, "
+    "grants, outcome, rules\n",
     "never.csv": "id, grantee, action, level, categories, caveats, originator\n",
 }
 
 
-def run(*, large: int, rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def run(*, large: int, rounds: int, kept: Path | None) -> None:
+    with contextlib.ExitStack() as stack:
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stores = []
         for count in (SMALL, large):
             begun = time.perf_counter()
-            data = Path(folder) / str(count)
+            data = folder / str(count)
             stores.append((count, data))
-            _build(data, count)
-            print(f"  built {count} items in {time.perf_counter() - begun:.0f} s", flush=True)
+            if not (data / "built").exists():
+                _build(data, count)
+                (data / "built").touch()
+                print(f"  built {count} items in {time.perf_counter() - begun:.0f} s", flush=True)
         for held, name in (("0", "cold"), ("20000", "warm")):
             settings = {"ENTENTE_COPIES_CACHED_MAX": held, "ENTENTE_RATE_PER_SECOND": "1000000", "ENTENTE_RATE_BURST": "10000000"}
             with (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from service.app import create_app
 from service.cli import app
 from service.demo import DEMO_CLIENTS
 from service.releaselog.receipt import verify_receipt
@@ -150,6 +153,27 @@ def test_a_clients_secret_is_printed_once_and_is_the_one_that_counts(demo: Any) 
     entry = latest_officers_entry(demo)
     assert (entry["face"]["type"], entry["face"]["client"]) == ("client.add", "machine")
     assert told["client_secret"] not in json.dumps(entry)
+
+
+def test_a_disabled_client_asks_no_more_not_even_with_a_token_in_force(demo: Any) -> None:
+    token = demo.token("demo-jpn")
+    path, headers = "/v1/items", {"authorization": f"Bearer {token}"}
+
+    async def statuses() -> list[int]:
+        # Another process disables the client: this one, which has just answered it, finds out at the commit.
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(installation)), base_url="http://entente") as client:
+            before = await client.get(path, headers=headers)
+            assert demo.run("client", "disable", "demo-jpn").exit_code == 0
+            return [before.status_code, *[(await client.get(one, headers=headers)).status_code for one in (path, "/v1/me", path)]]
+
+    with demo.opened() as installation:
+        installation.gate.start()
+        assert asyncio.run(statuses()) == [200, 401, 401, 401]
+    entry = latest_officers_entry(demo)
+    assert (entry["face"]["type"], entry["face"]["client"]) == ("client.disable", "machine")
+    assert demo.run("token", "demo-jpn").exit_code == 1
+    again = demo.run("client", "disable", "demo-jpn")
+    assert (again.exit_code, "disabled already" in again.stderr) == (1, True)
 
 
 def test_an_external_client_has_no_secret_and_no_token_of_ours(demo: Any) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.errors import Broken
+from service.errors import Broken, Busy
 from service.labels.label import Label
 from service.releaselog.leaf import canonical
 from service.sharing.gate import Clock
@@ -116,6 +116,12 @@ class Acts:
             yield act
             entry = self._record(connection, type_, actor, act.items, act.details, act=act.number, at=at)
         act.entry = entry
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Let this worker know what an act changed now, and not at the cost of the next partner who asks."""
+        with suppress(Busy), self._database.reading() as connection:
+            self._state(connection)
 
     def look(self, type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object]) -> Entry:
         """Record that somebody looked, before it is shown."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from service.labels.label import Label
 from service.labels.scheme import Scheme
-from service.policy import Snapshot
+from service.policy import Outcome, Snapshot
 from service.releaselog.leaf import canonical, canonical_object, path_id
 from service.settings import PAGE_BYTES_MAX
 from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
@@ -338,7 +338,11 @@ def _shown_page(
     }
     missing = [item_id for item_id, shown in found.items() if shown is None]
     if missing:
-        for item_id, version in catalogue.versions_at(connection, missing, at=at).items():
+
+        def released(label_id: int) -> bool:
+            return snapshot.decide(asker.partner, "release", world.labels[label_id], asker.purpose).outcome is Outcome.RELEASE
+
+        for item_id, version in catalogue.versions_at(connection, missing, at=at, released=released).items():
             decision = decide_item(version, world.labels, snapshot, partner=asker.partner, purpose=asker.purpose)
             if not decision.released:
                 continue  # the index is behind the policy: the policy is right

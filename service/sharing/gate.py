@@ -20,6 +20,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -165,7 +166,10 @@ class Gate:
     # --- for the doors ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to take requests."""
+        """Begin to take requests. What is in force is read now, not at the cost of the first who asks."""
+        with suppress(Busy), self._database.reading() as connection:
+            if self._world.in_force(connection):
+                self._world.current(connection)
         self._stopping = False
         self._writer = threading.Thread(target=self._write_forever, name="release-log-writer", daemon=True)
         self._writer.start()

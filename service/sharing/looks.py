@@ -16,7 +16,7 @@ from service.policy.asked import Asked, answer
 from service.sharing.copies import decide_item
 from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, catalogue, logs
-from service.store.times import micros, text_of
+from service.store.times import micros, moment_of, text_of
 
 
 def audience(connection: Connection, world: Policies, state: PolicyState, item_id: str, *, at: datetime) -> list[dict[str, Any]]:
@@ -25,12 +25,12 @@ def audience(connection: Connection, world: Policies, state: PolicyState, item_i
     Raises:
         Conflict: no such item.
     """
-    item = catalogue.item_by_id(connection, item_id)
-    if item is None:
+    if catalogue.item_by_id(connection, item_id) is None:
         raise Conflict("no such item", code="no-item")
-    # What is withdrawn keeps its labels, which say what it was, and may be had by nobody.
-    version = None if item.withdrawn_at is not None else catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
-    snapshot = state.snapshot(at)
+    # Not before the last act: its time may be a little ahead of a clock, and what it did is done.
+    moment = max(micros(at), state.at)
+    version = catalogue.versions_at(connection, [item_id], at=moment).get(item_id)
+    snapshot = state.snapshot(moment_of(moment))
     received: dict[str, list[dict[str, Any]]] = {}
     for one in logs.received(connection, item_id):
         received.setdefault(one.partner, []).append({"at": text_of(one.at), "version": one.version})
@@ -73,11 +73,11 @@ def explained_item(
     Raises:
         Conflict: no such item, or none of its versions is in force.
     """
-    item = catalogue.item_by_id(connection, item_id)
-    version = catalogue.versions_at(connection, [item_id], at=micros(at)).get(item_id)
-    if item is None or item.withdrawn_at is not None or version is None:
+    moment = max(micros(at), state.at)
+    version = catalogue.versions_at(connection, [item_id], at=moment).get(item_id)
+    if version is None or not version.portions:
         raise Conflict(f"no item `{item_id}` with a version in force", code="no-item")
-    snapshot = state.snapshot(at)
+    snapshot = state.snapshot(moment_of(moment))
     explained: list[tuple[str, str, Label, Explanation]] = []
     for one in version.portions:
         label = world.labels[one.label_id]

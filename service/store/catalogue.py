@@ -7,7 +7,7 @@ say `from_at <= :at AND until > :at`; nothing waits for a job at midnight.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -364,8 +364,8 @@ class VersionAt:
 
 
 _VERSIONS_AT: Final = text(
-    f"SELECT i.ref, i.version, v.whole, {_PORTION}, l.label_id, l.until AS label_until "
-    "FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
+    "SELECT i.ref, i.version, v.whole, p.id, p.item_id, p.kind, p.content_sha256, p.name, p.media_type, p.size, p.changed_at, "
+    "l.label_id, l.until AS label_until FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
     "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
     "LEFT JOIN portion_label l ON l.portion_id = p.id AND l.from_at <= :at AND l.until > :at "
     "WHERE i.id IN :ids ORDER BY i.id, vp.position"
@@ -376,19 +376,40 @@ _COMPILATIONS_AT: Final = text(
 ).bindparams(bindparam("ids", expanding=True))
 
 
-def versions_at(connection: Connection, item_ids: Sequence[str], *, at: int) -> dict[str, VersionAt]:
-    """The versions in force of items, with every portion and its label at a time."""
+_CONTENTS: Final = text("SELECT id, content FROM portion WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+
+
+def versions_at(
+    connection: Connection, item_ids: Sequence[str], *, at: int, released: Callable[[int], bool] | None = None
+) -> dict[str, VersionAt]:
+    """The versions in force of items, with every portion and its label at a time.
+
+    Args:
+        released: whether a label, by id, is; the content of portions under other labels is not read, and stands as empty, so that
+            what is withheld costs nothing by its size. None: no content is wanted at all.
+    """
     compilations = {row.portion_id: (row.label_id, row.until) for row in connection.execute(_COMPILATIONS_AT, {"ids": item_ids, "at": at})}
     rows: dict[str, list[Row[Any]]] = {}
     for row in connection.execute(_VERSIONS_AT, {"ids": item_ids, "at": at}):
         rows.setdefault(row.item_id, []).append(row)
+    contents: dict[str, bytes] = {}
+    if released is not None:
+        wanted = [row.id for own in rows.values() for row in own if row.label_id is not None and released(row.label_id)]
+        for start in range(0, len(wanted), _CHUNK):
+            for row in connection.execute(_CONTENTS, {"ids": wanted[start : start + _CHUNK]}):
+                contents[row.id] = as_bytes(row.content)
+
+    def portion(row: Row[Any]) -> PortionRecord:
+        content, sha256 = contents.get(row.id, b""), as_bytes(row.content_sha256)
+        return PortionRecord(row.id, row.item_id, row.kind, content, sha256, row.name, row.media_type, row.size, row.changed_at)
+
     return {
         item_id: VersionAt(
             item_id,
             own[0].ref,
             own[0].version,
             bool(own[0].whole),
-            tuple(PortionAt(_portion(row), row.label_id, row.label_until) for row in own if row.label_id is not None),
+            tuple(PortionAt(portion(row), row.label_id, row.label_until) for row in own if row.label_id is not None),
             compilations.get(item_id),
             any(row.label_id is None for row in own),
         )

@@ -164,13 +164,13 @@ class PortionRow(SQLModel, table=True):
     id: str = Field(sa_column=_text(primary=True))
     item_id: str = Field(sa_column=Column(TEXT, ForeignKey("item.id"), nullable=False, index=True))
     kind: str = Field(sa_column=_text())
-    content: bytes = Field(sa_column=_bytes())
-    """Text as UTF-8, JSON as RFC 8785; empty for a file."""
     content_sha256: bytes = Field(sa_column=_bytes())
     name: str | None = Field(default=None, sa_column=_text(nullable=True))
     media_type: str | None = Field(default=None, sa_column=_text(nullable=True))
     size: int = Field(sa_column=_big())
     changed_at: int = Field(sa_column=_big())
+    content: bytes = Field(sa_column=_bytes())
+    """Text as UTF-8, JSON as RFC 8785; empty for a file. The last column, so that the others are read without stepping over it."""
 
 
 class VersionPortionRow(SQLModel, table=True):

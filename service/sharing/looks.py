@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from service.errors import Conflict, Rejected
-from service.labels.label import Label
 from service.policy import Explanation, Snapshot
 from service.policy.asked import Asked, answer
 from service.sharing.copies import decide_item
@@ -63,26 +62,6 @@ def _why(explanation: Explanation) -> dict[str, Any]:
             for miss in (*explanation.near_misses, *explanation.refer_misses)
         ],
     }
-
-
-def explained_item(
-    connection: Connection, world: Policies, state: PolicyState, item_id: str, *, partner: str, purpose: str, at: datetime
-) -> list[tuple[str, str, Label, Explanation]]:
-    """(portion id, kind, label, explanation) for every portion of an item.
-
-    Raises:
-        Conflict: no such item, or none of its versions is in force.
-    """
-    moment = max(micros(at), state.at)
-    version = catalogue.versions_at(connection, [item_id], at=moment).get(item_id)
-    if version is None or not version.portions:
-        raise Conflict(f"no item `{item_id}` with a version in force", code="no-item")
-    snapshot = state.snapshot(moment_of(moment))
-    explained: list[tuple[str, str, Label, Explanation]] = []
-    for one in version.portions:
-        label = world.labels[one.label_id]
-        explained.append((one.portion.id, one.portion.kind, label, snapshot.explain(partner, "release", label, purpose)))
-    return explained
 
 
 def decisions(snapshot: Snapshot, lines: Sequence[object]) -> list[dict[str, Any]]:

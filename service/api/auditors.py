@@ -37,7 +37,7 @@ class ReleasesQuery(BaseModel):
     item: str | None = Field(default=None, max_length=64)
     since: AwareDatetime | None = Field(default=None, description="From this time on")
     until: AwareDatetime | None = Field(default=None, description="Before this time")
-    type: str | None = Field(default=None, max_length=64, description="`list`, `item`, `file`, or an act's")
+    type: str | None = Field(default=None, max_length=64, description="`list`, `item`, `file`, or an act's or look's, which are left out otherwise")
     client: str | None = Field(default=None, max_length=64)
     log: str | None = Field(default=None, max_length=64, description="A log by name, `officers` among them")
     limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
@@ -66,7 +66,8 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
             rows = logs.query(
                 connection,
                 log=query.partner or query.log,
-                partners_only=query.partner is not None or query.log is None,
+                # Releases are what is asked for, unless a type is named: acts and looks are found by theirs.
+                partners_only=query.partner is not None or (query.log is None and query.type is None),
                 item=query.item,
                 since=_micros(query.since),
                 until=_micros(query.until),

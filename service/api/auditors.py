@@ -37,7 +37,9 @@ class ReleasesQuery(BaseModel):
     item: str | None = Field(default=None, max_length=64)
     since: AwareDatetime | None = Field(default=None, description="From this time on")
     until: AwareDatetime | None = Field(default=None, description="Before this time")
-    type: str | None = Field(default=None, max_length=64, description="`list`, `item`, `file`, or an act's or look's, which are left out otherwise")
+    type: str | None = Field(
+        default=None, max_length=64, description="`list`, `item`, `file`, or an act's or look's, which are left out otherwise"
+    )
     client: str | None = Field(default=None, max_length=64)
     log: str | None = Field(default=None, max_length=64, description="A log by name, `officers` among them")
     limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)

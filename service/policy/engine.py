@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,20 +37,12 @@ from casbin.util import SimpleEval, generate_g_function, util
 
 from service.errors import Broken
 from service.labels.scheme import Scheme
-from service.policy import functions
-
-Value = str | tuple[str, ...]
-Request = tuple[Value, ...]
-
-PURE_BUILTINS = frozenset({"keyMatch", "keyMatch2", "keyMatch3", "keyMatch4", "keyMatch5", "regexMatch", "ipMatch", "globMatch"})
-"""Casbin's own functions that depend on their arguments alone. `timeMatch` reads the clock and is not among them."""
+from service.policy import functions, matcher
+from service.policy.matcher import PARSING as _CASBIN
+from service.policy.matcher import Request, as_written, uncompilable
 
 ATOM_VALUES_MAX = 65_536
 """Distinct values remembered per atom; beyond it the table begins anew, so that hostile values cannot fill the memory."""
-
-_CASBIN = threading.Lock()
-# pycasbin parses its matcher at each decision, and concurrent `ast.parse` raises spurious errors on Python 3.11. Stock Casbin is
-# the oracle and the way of last resort here, so one at a time is fast enough.
 
 
 class EngineKind(StrEnum):
@@ -115,7 +105,7 @@ def engine_digest() -> str:
 
 def _engine_digest() -> str:
     lines = [f"pycasbin {version('pycasbin')}\n"]
-    for source in (Path(functions.__file__), Path(__file__)):
+    for source in (Path(functions.__file__), Path(matcher.__file__), Path(__file__)):
         lines.append(f"{hashlib.sha256(source.read_bytes()).hexdigest()}  {source.name}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -349,7 +339,7 @@ class _Atom:
                 true |= mask
             elif result is not False:
                 # Truthy is not true: pycasbin refuses such a result at the top of a matcher and takes it below. Let it decide.
-                raise _NotCompiled(f"`{_as_written(self.text)}` is no truth value")
+                raise _NotCompiled(f"`{as_written(self.text)}` is no truth value")
         if len(self._table) >= ATOM_VALUES_MAX:
             self._table = {}
         self._table[key] = (true, poisoned)
@@ -368,7 +358,7 @@ class _Atom:
     def why_false(self, request: Request, row: Sequence[str]) -> str:
         """Why it is not true on this row, in words."""
         if self._arguments is None:
-            return f"`{_as_written(self.text)}` is not so"
+            return f"`{as_written(self.text)}` is not so"
         name, sources = self._arguments
         shown = [_shown(_argument(source, request, row)) for source in sources]
         declared = functions.DECLARED.get(name)
@@ -376,7 +366,7 @@ class _Atom:
             return declared.miss.format(**dict(zip(declared.parameters, shown, strict=True)))
         if name in functions.ROLE_MISSES and len(shown) == 2:
             return functions.ROLE_MISSES[name].format(*shown)
-        return f"`{_as_written(self.text)}` is not so for {', '.join(shown)}"
+        return f"`{as_written(self.text)}` is not so for {', '.join(shown)}"
 
 
 def _plain(value: object) -> bool:
@@ -414,10 +404,6 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "everyone" if value == ("*",) else " ".join(value) or "none"
     return "all" if value == "*" else str(value)
-
-
-def _as_written(text: str) -> str:
-    return re.sub(r"\b([rp])_", r"\1.", text)
 
 
 class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no types
@@ -480,7 +466,7 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
                 would, _ = self._root.run(request, self._every_row, atom)
                 for index in _bits(would & ~true & self._allow_rows):
                     reason = atom.why_false(request, self._rows[index])
-                    found.append(NearMiss(self._ids[index], _as_written(atom.text), reason))
+                    found.append(NearMiss(self._ids[index], as_written(atom.text), reason))
         except _NotCompiled:
             return ()
         return tuple(sorted(found, key=lambda miss: (miss.rule, miss.condition)))
@@ -628,49 +614,6 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
         with _CASBIN:
             (raised,) = _row_truths(self, request, (self._rows[index],))
         return f"rule `{self._ids[index]}` cannot be evaluated: {raised}"
-
-
-def parse_matcher(text: str) -> ast.expr:
-    """The matcher as pycasbin sees it: escaped, its operators translated, parsed.
-
-    Raises:
-        SyntaxError: not one expression. Only the first of several would be evaluated, so several are none.
-    """
-    escaped = util.escape_assertion(text)
-    translated = re.sub(r"!(?!=)", "not ", escaped.replace("&&", "and").replace("||", "or")).strip()
-    with _CASBIN:
-        return ast.parse(translated, mode="eval").body
-
-
-def uncompilable(tree: ast.expr, *, roles: frozenset[str]) -> str | None:
-    """Which construct of a parsed matcher keeps it on stock Casbin, or None. Stock is slow, never wrong."""
-    for leaf in _leaves(tree):
-        if not isinstance(leaf, ast.Call | ast.Compare):
-            # Truthy is not true: pycasbin refuses such a value at the top of a matcher and takes it below.
-            return f"`{_as_written(ast.unparse(leaf))}` is no truth value"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            return f"the attribute `.{node.attr}` may be anything"
-        if isinstance(node, ast.Call):
-            if not isinstance(node.func, ast.Name):
-                return "a call of something else than a named function"
-            name = node.func.id
-            if name not in functions.DECLARED and name not in roles and name not in PURE_BUILTINS:
-                return f"`{name}` is not declared to depend on its arguments alone"
-    return None
-
-
-def _leaves(node: ast.expr) -> Iterator[ast.expr]:
-    """What `&&`, `||`, `!` join."""
-    waiting = [node]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, ast.BoolOp):
-            waiting.extend(found.values)
-        elif isinstance(found, ast.UnaryOp) and isinstance(found.op, ast.Not):
-            waiting.append(found.operand)
-        else:
-            yield found
 
 
 def _bits(mask: int) -> Iterator[int]:

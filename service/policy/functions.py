@@ -68,12 +68,21 @@ class Declared:
     """A function of the table in DESIGN section 4.
 
     `miss` says why it is false, in words for an officer, with the arguments in braces.
+
+    `all_of` and `some_of` name the parameters that are sets of the request, and by that how the function is known from its
+    elements, so that a set never seen before costs no evaluation. The law, for arguments on which it does not raise:
+
+    - `all_of` = X, not empty: f(X, ...) is true where f({x}, ...) is for every x of X. For the empty set it is what it says.
+    - `some_of` = (A, B), with X of one element or none: f(A, B) is true where f({}, {}) is, or f({a}, {}) for some a of A, or
+      f({}, {b}) for some b of B.
     """
 
     name: str
     kind: Kind
     parameters: tuple[str, ...]
     miss: str
+    all_of: str | None = None
+    some_of: tuple[str, ...] = ()
 
 
 DECLARED: dict[str, Declared] = {
@@ -81,20 +90,40 @@ DECLARED: dict[str, Declared] = {
     for declared in (
         Declared("at_most", Kind.ORDER, ("level", "ceiling"), "its ceiling is {ceiling}, the label is {level}"),
         Declared("at_least", Kind.ORDER, ("level", "floor"), "it begins at {floor}, the label is {level}"),
-        Declared("covers", Kind.COVER, ("allowed", "present"), "it covers {allowed}, the label has {present}"),
-        Declared("touches", Kind.TOUCH, ("named", "present"), "it names {named}, the label has {present}"),
+        Declared("covers", Kind.COVER, ("allowed", "present"), "it covers {allowed}, the label has {present}", all_of="present"),
+        Declared("touches", Kind.TOUCH, ("named", "present"), "it names {named}, the label has {present}", some_of=("present",)),
         Declared(
             "addressed",
             Kind.LINK,
             ("action", "releasable_to", "display_to", "partner"),
             "the label is addressed to {releasable_to}, not to {partner}",
+            some_of=("releasable_to", "display_to"),
         ),
         Declared(
-            "consented", Kind.MEMBER, ("originators", "consents", "partner"), "{partner} has not the consent of each of {originators}"
+            "consented",
+            Kind.MEMBER,
+            ("originators", "consents", "partner"),
+            "{partner} has not the consent of each of {originators}",
+            all_of="originators",
+            some_of=("consents",),
         ),
-        Declared("granted", Kind.MEMBER, ("grants", "action", "partner"), "no officer has granted {action} to {partner}"),
-        Declared("only_from", Kind.COVER, ("named", "originators"), "it is for {named}'s information alone, the label is of {originators}"),
-        Declared("issued_by", Kind.TOUCH, ("named", "originators"), "it is for {named}'s information, the label is of {originators}"),
+        Declared(
+            "granted", Kind.MEMBER, ("grants", "action", "partner"), "no officer has granted {action} to {partner}", some_of=("grants",)
+        ),
+        Declared(
+            "only_from",
+            Kind.COVER,
+            ("named", "originators"),
+            "it is for {named}'s information alone, the label is of {originators}",
+            all_of="originators",
+        ),
+        Declared(
+            "issued_by",
+            Kind.TOUCH,
+            ("named", "originators"),
+            "it is for {named}'s information, the label is of {originators}",
+            some_of=("originators",),
+        ),
         Declared("permits", Kind.EQUAL, ("allowed", "action"), "it allows {allowed}, asked was {action}"),
         Declared("forbids", Kind.EQUAL, ("forbidden", "action"), "it forbids {forbidden}, asked was {action}"),
         Declared("for_purpose", Kind.MEMBER, ("allowed", "purpose"), "it is for the purpose {allowed}, asked was {purpose}"),

@@ -17,8 +17,8 @@ from casbin.model import Model
 from casbin.util import util
 
 from service.policy import functions
-from service.policy.engine import PURE_BUILTINS, parse_matcher, uncompilable
 from service.policy.findings import Finding, nearest
+from service.policy.matcher import PURE_BUILTINS, parse_matcher, uncompilable
 from service.policy.rows import Effect
 from service.policy.text import error, warning
 

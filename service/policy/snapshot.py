@@ -15,8 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 from service.labels.label import Label
-from service.policy.engine import Engine, NearMiss, Request, engine_digest
+from service.policy.engine import Engine, NearMiss, engine_digest
 from service.policy.functions import ALL, ASKED_ACTIONS, NONE, BundleScheme
+from service.policy.matcher import Request
 
 DECISIONS_MAX = 262_144
 """Decisions remembered per snapshot; beyond it remembering begins anew."""

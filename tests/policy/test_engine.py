@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from service.errors import Broken
 from service.labels.label import Label
 from service.policy import EngineKind, build_engine, load_bundle
-from service.policy.engine import CompiledEngine, Request, Verdict, engine_digest
+from service.policy.engine import CompiledEngine, Verdict, engine_digest
 from service.policy.functions import register
+from service.policy.matcher import Request
 from service.policy.model_check import EFFECT
 
 POLICIES = Path(__file__).parents[2] / "policies"

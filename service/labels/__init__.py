@@ -7,8 +7,10 @@ anyone may have anything; labels are compared by the policy and by nothing else.
 |---|---|
 | `scheme` | the ladder and the vocabularies that labels are made of |
 | `label` | the value: level, categories, audience, caveats, originators |
-| `markings` | the text a person reads and writes, by profile |
+| `markings` | the text a person reads and writes, by profile; pages of portion marks and their banner |
 | `intake` | how a marking becomes a label, and what is held in quarantine instead |
+| `equivalence` | what another's level name means on our ladder, from a dated table |
+| `precedence` | which caveats a banner conveys, by the manual |
 | `rollup` | the label of several things together, of a banner, of a partner's copy |
 | `effective` | the label as it is at a time: embargo, downgrade, declassification |
 """

@@ -15,7 +15,8 @@ How an embargo is expressed in an audience:
 4. The audience for display is treated alike, and a grant to a partner counts from that partner's date.
 
 A declassification lowers the level to the lowest of the scheme and changes nothing else: an audience widens only by an
-act that is on record.
+act that is on record. One that waits for an event, or an exemption from it, has no date and lowers nothing by time: that
+the event came about is for an officer to say, and his act is on record.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from service.errors import Rejected
 from service.labels.label import UNRESTRICTED, Label
@@ -32,6 +34,9 @@ from service.labels.scheme import CODE, Scheme
 
 DATES_MAX = 1000
 """Dates of one embargo: more than there are codes of nations."""
+
+EVENT_CHARACTERS_MAX = 500
+"""Of an event's description, or an exemption's designation."""
 
 GENERAL = "*"
 """The code of the general date of an embargo."""
@@ -52,6 +57,24 @@ class Downgrade:
 
     at: datetime
     level: str
+
+
+class Awaits(StrEnum):
+    """What a declassification without a date waits for."""
+
+    EVENT = "event"
+    EXEMPTION = "exemption"
+
+
+@dataclass(frozen=True, slots=True)
+class Undated:
+    """A declassification at an event, in words, or an exemption, by its designation (`25X1`): never by time."""
+
+    awaits: Awaits
+    words: str
+
+    def to_json(self) -> dict[str, str]:
+        return {str(self.awaits): self.words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +99,7 @@ class DatedLabel:
     downgrade_on: Downgrade | None = None
     declassify_on: datetime | None = None
     communities: frozenset[str] = frozenset()
+    undated: Undated | None = None
 
     @classmethod
     def read(
@@ -100,12 +124,14 @@ class DatedLabel:
         named = {*label.releasable_to, *label.shown_to} - {GENERAL, scheme.own}
         listed = {*scheme.expandable, *scheme.public_communities}
         communities = named & listed if partners is None else named.difference(partners)
+        on = None if declassify_on is None else _declassification(declassify_on)
         return cls(
             label=label,
             not_before=_embargo(not_before, scheme=scheme, partners=partners),
             downgrade_on=_downgrade(downgrade_on, label, scheme=scheme),
-            declassify_on=None if declassify_on is None else _time(declassify_on, "declassify_on"),
+            declassify_on=None if isinstance(on, Undated) else on,
             communities=frozenset(communities),
+            undated=on if isinstance(on, Undated) else None,
         )
 
 
@@ -206,6 +232,18 @@ def _downgrade(value: object, label: Label, *, scheme: Scheme) -> Downgrade | No
     if scheme.rank(level) >= scheme.rank(label.level):
         raise DatesError(f"`downgrade_on` to `{level}` does not lower `{label.level}`")
     return Downgrade(_time(value["at"], "downgrade_on.at"), level)
+
+
+def _declassification(value: object) -> datetime | Undated:
+    if not isinstance(value, Mapping):
+        return _time(value, "declassify_on")
+    expected = '`declassify_on` is a date, or one of `{"event":"..."}` and `{"exemption":"25X1"}`'
+    if len(value) != 1 or next(iter(value)) not in list(Awaits):
+        raise DatesError(f"{expected}, got an object of {', '.join(_seen(name) for name in value) or 'nothing'}")
+    ((name, words),) = value.items()
+    if not isinstance(words, str) or not words.strip() or len(words) > EVENT_CHARACTERS_MAX or not words.isprintable():
+        raise DatesError(f"`{name}` of `declassify_on` is a string of 1 to {EVENT_CHARACTERS_MAX} printable characters, got {_seen(words)}")
+    return Undated(Awaits(name), words)
 
 
 def _time(value: object, name: str) -> datetime:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from service.labels.label import UNRESTRICTED, Label, LabelError
+from service.labels.label import NOBODY, UNRESTRICTED, Label, LabelError
 from service.labels.markings.base import Marking, Unresolved, closest, shown
 from service.labels.scheme import Scheme
 
@@ -28,22 +28,35 @@ def label_of(
 ) -> Label:
     """The label of a marking, with the categories and originators given beside it.
 
+    A marking that says whose information it holds is believed: those are the originators, and others given beside it too.
+    Only ourselves it must name itself, for we are what is given where nobody is. One that holds a control system or a like
+    regime makes a label for nobody, whatever audience it names: no label can say the rest of it.
+
     Args:
         known_codes: partners, communities and the own code.
 
     Raises:
-        Unresolved: a name that scheme or partner list lacks, or an audience or category that its level requires.
+        Unresolved: a name that scheme or partner list lacks, another's level that no table has put on our ladder, or an
+            audience or category that its level requires.
         LabelError: no originator.
     """
-    released = marking.releasable_to
-    displayed = None if marking.display_to is None else (*(released or ()), *marking.display_to)
+    if marking.issuers:
+        by = " ".join(marking.issuers)
+        message = f"level {shown(marking.level)} of {shown(by)} is not one of ours, expected a line in `equivalences.csv`"
+        raise Unresolved(message, text=marking.text, offset=_place(marking.level, marking.text), code="unknown-level")
+    released, shown_beside = marking.releasable_to, marking.display_to
+    if marking.unreleasable:
+        released, shown_beside = NOBODY, None
+    named = set(originators)
+    if marking.originators:
+        named = {*marking.originators, *(named - {scheme.own})}
     label = Label(
         level=marking.level,
         categories=tuple(categories),
         releasable_to=UNRESTRICTED if released is None else released,
         caveats=marking.caveats,
-        originators=tuple(originators),
-        display_to=displayed,
+        originators=tuple(named),
+        display_to=None if shown_beside is None else (*(released or ()), *shown_beside),
     )
     _check(label, marking.text, scheme=scheme, known_codes=known_codes)
     return label

@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 
 from service.errors import Rejected
 from service.labels.label import UNRESTRICTED, Label
-from service.labels.scheme import AudienceOnCopies, Scheme
+from service.labels.precedence import RELIDO, conveyed_of, counts, required_of
+from service.labels.scheme import AudienceOnCopies, Profile, Scheme
 
 Members = Mapping[str, frozenset[str]]
 """Community to its partners as of the time asked for, through all links."""
@@ -54,7 +55,7 @@ def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, me
     """Why a banner is looser than its portions require; `None` if it is lawful. A stricter one is lawful.
 
     Only what a marking says is compared: level, caveats, audience. The audience is looser where it names a code that
-    some portion does not reach.
+    some portion does not reach. A caveat that the scheme's profile lets fall away in a banner is not missing.
 
     Raises:
         Rejected: there are no portions, so that nothing can be said of the banner.
@@ -63,7 +64,8 @@ def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, me
     required = roll_up(parts, scheme=scheme, members=members)
     if scheme.rank(banner.level) < scheme.rank(required.level):
         return f"level `{banner.level}` is below `{required.level}` of a portion"
-    missing = [caveat for caveat in required.caveats if caveat not in banner.caveats]
+    needed = required_of(parts, scheme=scheme)
+    missing = [caveat for caveat in required.caveats if caveat in needed and caveat not in banner.caveats]
     if missing:
         return f"caveat `{missing[0]}` of a portion is missing"
     audiences = (
@@ -71,11 +73,11 @@ def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, me
         ("display", _shown(banner), [_shown(part) for part in parts]),
     )
     for action, named, allowed in audiences:
-        wider = _wider(named, allowed, scheme=scheme, members=members)
-        if wider == "*":
+        over = wider(named, allowed, scheme=scheme, members=members)
+        if over == "*":
             return f"no audience is named for {action}, where a portion names one"
-        if wider is not None:
-            return f"`{wider}` is in the audience for {action}, and not in that of every portion"
+        if over is not None:
+            return f"`{over}` is in the audience for {action}, and not in that of every portion"
     return None
 
 
@@ -118,6 +120,43 @@ def copy_portion_label(label: Label, *, partner: str, scheme: Scheme) -> Label:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyMarks:
+    """The labels that are written on a partner's copy: its banner, and the mark of each portion in order."""
+
+    banner: Label
+    portions: tuple[Label, ...]
+
+
+def copy_marks(released: Sequence[Label], *, partner: str, scheme: Scheme, members: Members) -> CopyMarks:
+    """What is written on a copy, so that its banner is lawful over its own marks by the scheme's profile.
+
+    As `copy_label` and `copy_portion_label`. In `IC-2016` an unmarked portion beside one that is marked for foreign
+    disclosure makes a page NOFORN (table 3, rules 12, 16, 17, 19; RELIDO is such a mark). So there the unmarked portions of
+    such a copy are marked as its banner is, for the partner it is handed to: that is what its release said. The banner has
+    the caveats that the manual conveys.
+
+    Raises:
+        Rejected: nothing is released, so that there is no copy.
+    """
+    banner = copy_label(released, partner=partner, scheme=scheme, members=members)
+    portions = tuple(copy_portion_label(label, partner=partner, scheme=scheme) for label in released)
+    if scheme.profile is not Profile.IC_2016:
+        return CopyMarks(banner, portions)
+    counting = [label for label in portions if counts(label, scheme=scheme)]
+    relido = [RELIDO in label.caveats for label in counting]
+    if banner.releasable_to != UNRESTRICTED or (any(relido) and not all(relido)):
+        if banner.releasable_to == UNRESTRICTED:
+            banner = replace(banner, releasable_to=(scheme.own, partner))
+        portions = tuple(
+            replace(label, releasable_to=banner.releasable_to, display_to=banner.display_to)
+            if label.releasable_to == UNRESTRICTED and counts(label, scheme=scheme)
+            else label
+            for label in portions
+        )
+    return CopyMarks(replace(banner, caveats=tuple(conveyed_of(portions, scheme=scheme))), portions)
+
+
+@dataclass(frozen=True, slots=True)
 class _Reach:
     """A restricted audience as a set: the communities it names that can be expanded, and everyone it reaches."""
 
@@ -147,13 +186,13 @@ def _met_audiences(parts: Sequence[Label], *, scheme: Scheme, members: Members) 
     first = parts[0]
     if all((part.releasable_to, part.display_to) == (first.releasable_to, first.display_to) for part in parts):
         return first.releasable_to, first.display_to
-    released = _met([part.releasable_to for part in parts], scheme=scheme, members=members)
-    displayed = _met([_shown(part) for part in parts], scheme=scheme, members=members)
+    released = meet([part.releasable_to for part in parts], scheme=scheme, members=members)
+    displayed = meet([_shown(part) for part in parts], scheme=scheme, members=members)
     return released, None if released == displayed else displayed
 
 
-def _met(audiences: Sequence[Sequence[str]], *, scheme: Scheme, members: Members) -> tuple[str, ...]:
-    """The intersection in normal form: communities that all name, and those reached by all that no such community holds."""
+def meet(audiences: Sequence[Sequence[str]], *, scheme: Scheme, members: Members) -> tuple[str, ...]:
+    """The intersection of audiences in normal form: communities that all name, and those reached by all that no such community holds."""
     restricted = [_Reach.of(each, scheme=scheme, members=members) for each in audiences if tuple(each) != UNRESTRICTED]
     if not restricted:
         return UNRESTRICTED
@@ -163,7 +202,7 @@ def _met(audiences: Sequence[Sequence[str]], *, scheme: Scheme, members: Members
     return tuple(sorted(communities | (codes - held)))
 
 
-def _wider(named: Sequence[str], allowed: Sequence[Sequence[str]], *, scheme: Scheme, members: Members) -> str | None:
+def wider(named: Sequence[str], allowed: Sequence[Sequence[str]], *, scheme: Scheme, members: Members) -> str | None:
     """A code of `named` that some of the audiences `allowed` does not reach; `*` if it is unrestricted and one is not."""
     for audience in allowed:
         if tuple(audience) == UNRESTRICTED:

@@ -245,9 +245,8 @@ def test_a_malformed_marking_is_refused_with_token_place_and_nearest(
         pytest.param("SECRET NOFORN", "unknown-level", 0, "(S//N", id="a-blank-for-slashes"),
         pytest.param("COSMIC TOP SECRET//NOFORN", "unknown-level", 0, None, id="anothers-level"),
         pytest.param("SECRET//NOFRON", "unknown-token", 8, "(S//N", id="a-slip-in-a-control"),
-        pytest.param("SECRET//SI/TK//NOFORN", "unknown-token", 8, None, id="a-compartment"),
-        pytest.param("SECRET//FGI GBR//REL TO USA, GBR", "unknown-token", 8, None, id="foreign-government-information"),
-        pytest.param("SECRET//USA/JPN EYES ONLY", "unknown-token", 8, None, id="eyes-only"),
+        pytest.param("SECRET//SIX/TKX//NOFORN", "unknown-token", 8, None, id="no-control-system"),
+        pytest.param("SECRET//USA/JPN EYES", "unknown-token", 8, None, id="half-an-opening"),
         pytest.param("SECRET//DISPLAY OLNY AFG", "unknown-token", 8, "(S//DISPLAY ONLY AFG)", id="a-slip-in-an-opening"),
     ],
 )
@@ -269,10 +268,17 @@ def test_a_mark_that_stands_for_the_list_of_its_banner_is_not_read_alone() -> No
     assert (caught.value.code, caught.value.offset) == ("unknown-token", 4)
 
 
-def test_a_marking_of_another_owner_is_for_quarantine_where_the_manual_knows_it() -> None:
-    with pytest.raises(Unresolved, match="not our own") as caught:
-        PROFILES["IC-2016"].parse_banner("//NATO SECRET")
-    assert caught.value.code == "unknown-level"
+@pytest.mark.parametrize(
+    "text", ["SECRET//SI/TK//NOFORN", "SECRET//FGI GBR//REL TO USA, GBR", "SECRET//USA/JPN EYES ONLY", "SECRET//RD", "SECRET//SAR-ABC"]
+)
+def test_what_only_the_manual_knows_is_unknown_to_the_plain_profile(text: str) -> None:
+    PROFILES["IC-2016"].parse_banner(text)
+    with pytest.raises(Unresolved) as caught:
+        PROFILES["PLAIN"].parse_banner(text)
+    assert (caught.value.code, caught.value.offset) == ("unknown-token", 8)
+
+
+def test_a_marking_of_another_owner_is_no_plain_one() -> None:
     with pytest.raises(MarkingError, match="no level before the first slash") as refused:
         PROFILES["PLAIN"].parse_banner("//NATO SECRET")
     assert refused.value.code == "malformed-marking"

@@ -78,7 +78,8 @@ def test_a_missing_key_is_named(key: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param({"profile": "TLP-2"}, "marking profile `TLP-2` is not read", id="profile-not-read-yet"),
+        pytest.param({"profile": "TLP-2"}, "is no colour of profile `TLP-2`", id="levels-that-are-no-colours"),
+        pytest.param({"profile": "NATO-4774", "caveats": ["ONLY"]}, "caveat `ONLY` would be read as an audience", id="only"),
         pytest.param({"caveats": ["NOFORN"]}, "caveat `NOFORN` would be read as an audience", id="caveat-that-is-an-audience"),
         pytest.param({"caveats": ["REL"]}, "caveat `REL` would be read as an audience", id="caveat-that-begins-a-list"),
         pytest.param({"caveats": ["ORCON", "OC"]}, "both written `OC`", id="caveat-that-is-another-ones-mark"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from service.errors import Rejected
@@ -51,6 +52,14 @@ class Marking:
 
     `releasable_to` is `None` where no audience is named and `()` where it is nobody; `display_to` is what `DISPLAY ONLY`
     names beyond that, else `None`. Sets are sorted tuples, as in a label. `text` is the marking verbatim.
+
+    `issuers` are those whose classification it is, where that is not our own: `level` is then a name on *their* ladder
+    and compares with ours through a table alone. `originators` are all whose information the marking says it holds, with
+    ourselves where it is ours too: issuers, joint owners, sources of foreign government information. Empty where it says
+    nothing of the kind.
+
+    `controls` are the words of control systems, access programmes and other regimes that are read, kept as they are,
+    and beyond what a label can say. A marking with any is `unreleasable`: the label made of it is released to nobody.
     """
 
     level: str
@@ -58,6 +67,14 @@ class Marking:
     display_to: tuple[str, ...] | None
     caveats: tuple[str, ...]
     text: str
+    issuers: tuple[str, ...] = ()
+    originators: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+
+    @property
+    def unreleasable(self) -> bool:
+        """Whether it holds what no label can say, so that nobody may have it whatever else it says."""
+        return bool(self.controls)
 
 
 class MarkingProfile(Protocol):
@@ -115,4 +132,10 @@ def closest(word: str, vocabulary: Iterable[str]) -> list[str]:
     """The words of a vocabulary that `word` may be a slip for, nearest first, at most two."""
     if len(word) > TOKEN_CHARACTERS_SHOWN:
         return []
-    return difflib.get_close_matches(word, sorted(set(vocabulary)), n=2, cutoff=SIMILARITY)
+    return list(_closest(word, frozenset(vocabulary)))
+
+
+@lru_cache(maxsize=4096)
+def _closest(word: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
+    # The same slips come in many items of one import, and a comparison costs more than reading a marking.
+    return tuple(difflib.get_close_matches(word, sorted(vocabulary), n=2, cutoff=SIMILARITY))

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.labels.label import Label
 from service.labels.markings.base import (
@@ -31,6 +32,7 @@ from service.labels.scheme import CODE, Level, Scheme, SchemeError
 REPAIRS_DEEP = 3
 """How many slips in one marking are mended to find the nearest legal one."""
 
+_Read = TypeVar("_Read")
 _MALFORMED = "malformed-marking"
 _BLANK = " \t\r\n"
 _FOREIGN_CHARACTER = re.compile(r"[^A-Za-z0-9 \t,/_&.()-]")
@@ -103,6 +105,7 @@ class SlashedProfile(ABC):
         self._controls |= {code: Control(code, code, code) for code in scheme.caveats if code not in self._controls}
         self._no_foreign = frozenset((*_NO_FOREIGN, *titles.no_foreign))
         self._release_to = tuple(_opening(words) for words in (_RELEASE_TO, *titles.release_to))
+        self._display_only = (_opening(_DISPLAY_ONLY),)
         self._release_as_banner = frozenset(titles.release_as_banner)
         self._caveat_of: dict[str, str] = {}
         reserved = {*self._no_foreign, *self._release_as_banner}
@@ -155,8 +158,12 @@ class SlashedProfile(ABC):
         return ", ".join(sorted(codes, key=lambda code: (code != own, code)))
 
     def _parse(self, text: str, *, portion: bool) -> Marking:
+        return self._guarded(text, lambda: self._read(text, portion=portion), portion=portion)
+
+    def _guarded(self, text: str, read: Callable[[], _Read], *, portion: bool) -> _Read:
+        """What `read` gives, its fault told as an error with its place and the nearest legal marking."""
         try:
-            return self._read(text, portion=portion)
+            return read()
         except Fault as fault:
             kind = MarkingError if fault.code == _MALFORMED else Unresolved
             nearest = self._nearest(fault, portion=portion, deep=REPAIRS_DEEP)
@@ -169,23 +176,27 @@ class SlashedProfile(ABC):
             return None
         for repair in fault.repairs:
             try:
-                return self._compose(self._read(repair, portion=portion), portion=portion)
+                return self._strict(repair, portion=portion)
             except Fault as next_fault:
                 mended = self._nearest(next_fault, portion=portion, deep=deep - 1)
                 if mended is not None:
                     return mended
         return None
 
+    def _strict(self, text: str, *, portion: bool) -> str:
+        """The text as the writer would write it."""
+        return self._compose(self._read(text, portion=portion), portion=portion)
+
     def _read(self, text: str, *, portion: bool) -> Marking:
-        start, end = _bounds(text)
-        tokens = list(_tokens(text, start, end))
+        start, end = bounds(text)
+        tokens = list(tokens_of(text, start, end))
         level = self._level(text, tokens[0], portion=portion)
         released: tuple[str, ...] | None = None
         displayed: tuple[str, ...] | None = None
         caveats: set[str] = set()
         for position, token in enumerate(tokens[1:], start=1):
             if not token.word:
-                raise Fault("nothing between slashes", offset=token.offset, repairs=[_without(text, token)])
+                raise Fault("nothing between slashes", offset=token.offset, repairs=[without(text, token)])
             if position == 1 and token.slashes == 1:
                 at = text.rindex("/", 0, token.offset)
                 raise Fault("`/` after the level, expected `//`", offset=at, repairs=[f"{text[:at]}/{text[at:]}"])
@@ -197,7 +208,7 @@ class SlashedProfile(ABC):
                 if released is not None:
                     raise Fault("a second audience for release, expected one", offset=token.offset)
                 released = codes
-            elif (codes := self._codes_after(text, token, _DISPLAY)) is not None:
+            elif (codes := self._codes_after(text, token, *self._display_only)) is not None:
                 if displayed is not None or released == ():
                     raise Fault("a second audience for display, expected one", offset=token.offset)
                 displayed = codes
@@ -222,8 +233,8 @@ class SlashedProfile(ABC):
             raise Fault("`,` in the level, expected `//` after it", offset=at, repairs=[f"{text[:at]}//{text[at + 1 :]}"])
         known = [*self._by_name, *self._by_mark]
         begun = sorted((word for word in known if token.word.startswith(f"{word} ")), key=len, reverse=True)
-        repairs = [_replaced(text, token, f"{word}//{token.word[len(word) + 1 :]}") for word in begun[:1]]
-        repairs += [_replaced(text, token, word) for word in closest(token.word, known)]
+        repairs = [replaced(text, token, f"{word}//{token.word[len(word) + 1 :]}") for word in begun[:1]]
+        repairs += [replaced(text, token, word) for word in closest(token.word, known)]
         expected = ", ".join(f"`{name}`" for name in self._by_name)
         raise Fault(
             f"unknown level {shown(token.word)}, expected one of {expected},", offset=token.offset, code="unknown-level", repairs=repairs
@@ -247,9 +258,9 @@ class SlashedProfile(ABC):
             code = part.strip().upper()
             place = Token(code, offset, offset + len(part.strip()), 0)
             if not code:
-                raise Fault(f"nothing between the commas of {opening}, expected a code,", offset=at, repairs=[_without(text, place)])
+                raise Fault(f"nothing between the commas of {opening}, expected a code,", offset=at, repairs=[without(text, place)])
             if len(code.split()) > 1:
-                repairs = [_replaced(text, place, ", ".join(code.split()))]
+                repairs = [replaced(text, place, ", ".join(code.split()))]
                 raise Fault(f"{shown(code)} is not a code, expected commas between codes,", offset=offset, repairs=repairs)
             if code in self._no_foreign or not CODE.fullmatch(code):
                 raise Fault(f"{shown(code)} is not a code, expected one like `JPN`,", offset=offset)
@@ -264,7 +275,7 @@ class SlashedProfile(ABC):
             return Fault(message, offset=token.offset, code="unknown-token")
         slip = _RELEASE_SLIP.fullmatch(word)
         if slip:
-            repairs = [_replaced(text, token, f"{_RELEASE_TO} {slip['codes']}")]
+            repairs = [replaced(text, token, f"{_RELEASE_TO} {slip['codes']}")]
             return Fault(f"{shown(word)}, expected `REL TO` and codes,", offset=token.offset, repairs=repairs)
         if "," in word:
             at = text.index(",", token.offset)
@@ -272,7 +283,7 @@ class SlashedProfile(ABC):
             return Fault("`,` outside a list of codes, expected `/` between controls,", offset=at, repairs=repairs)
         opened = [f"{name} {rest}" for name, rest in _mended_openings(word, (_RELEASE_TO, _DISPLAY_ONLY))]
         words = [*self._caveat_of, *_NO_FOREIGN]
-        repairs = [_replaced(text, token, each) for each in (*opened, *closest(word, words))]
+        repairs = [replaced(text, token, each) for each in (*opened, *closest(word, words))]
         return Fault(f"unknown control {shown(word)}", offset=token.offset, code="unknown-token", repairs=repairs)
 
 
@@ -281,10 +292,7 @@ def _opening(words: str) -> re.Pattern[str]:
     return re.compile(r"[ \t]+".join(words.split()) + r"(?=[ \t]|$)", re.IGNORECASE)
 
 
-_DISPLAY = _opening(_DISPLAY_ONLY)
-
-
-def _bounds(text: str) -> tuple[int, int]:
+def bounds(text: str) -> tuple[int, int]:
     """Where the marking begins and ends within its blanks and parentheses; what is between is of legal characters."""
     if len(text) > MARKING_CHARACTERS_MAX:
         raise Fault(f"more than {MARKING_CHARACTERS_MAX} characters", offset=MARKING_CHARACTERS_MAX)
@@ -294,11 +302,10 @@ def _bounds(text: str) -> tuple[int, int]:
     foreign = _FOREIGN_CHARACTER.search(text, start, end)
     if foreign:
         at, after = foreign.span()
-        raise Fault(
-            f"{shown(foreign.group())} is no character of a marking",
-            offset=at,
-            repairs=[f"{text[:at]}//{text[after:]}", text[:at] + text[after:]],
-        )
+        # A dash may be meant for slashes, but not where there is nothing before it.
+        parted = [f"{text[:at]}//{text[after:]}"] if at > start else []
+        repairs = [*parted, text[:at] + text[after:]]
+        raise Fault(f"{shown(foreign.group())} is no character of a marking", offset=at, repairs=repairs)
     opens, closes = text[start] == "(", text[end - 1] == ")"
     if opens and not closes:
         raise Fault("`(` is not closed", offset=start, repairs=[f"{text[:end]})"])
@@ -315,7 +322,7 @@ def _bounds(text: str) -> tuple[int, int]:
     return start, end
 
 
-def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
+def tokens_of(text: str, start: int, end: int) -> Iterator[Token]:
     at, slashes = start, 0
     for separator in (*_SLASHES.finditer(text, start, end), None):
         stop = end if separator is None else separator.start()
@@ -329,11 +336,11 @@ def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
                 raise Fault(f"{slashes} slashes together, expected `//`", offset=separator.start(), repairs=repairs)
 
 
-def _replaced(text: str, token: Token, word: str) -> str:
+def replaced(text: str, token: Token, word: str) -> str:
     return text[: token.offset] + word + text[token.end :]
 
 
-def _without(text: str, token: Token) -> str:
+def without(text: str, token: Token) -> str:
     """The text without an empty token: with one separator less, the one before it or, at its head, the one after."""
     before = text[: token.offset].rstrip(" \t")
     return before.rstrip("/,").rstrip() + text[token.end :]

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from service.errors import Rejected
+from service.labels.equivalence import Equivalences, Meaning
 from service.policy.engine import EngineBuilder, EngineKind, build_engine
 from service.policy.findings import Finding, PolicyRejected
 from service.policy.functions import LINKS_MAX, BundleScheme
@@ -105,6 +106,8 @@ class Bundle:
     rules: tuple[Rule, ...]
     never: tuple[Never, ...]
     equivalences: tuple[Equivalence, ...]
+    equivalent_levels: Equivalences
+    """The same rows as a table that is asked: what another's level name means on our ladder at a time."""
     cases: tuple[Case, ...]
     boundaries: tuple[datetime, ...]
     """Every moment at which a dated row begins or ends, sorted."""
@@ -123,6 +126,8 @@ class Bundle:
         self.rules = content.rules
         self.never = content.never
         self.equivalences = content.equivalences
+        meanings = (Meaning(row.issuer, row.name, row.level, row.period.begins, row.period.ends) for row in content.equivalences)
+        self.equivalent_levels = Equivalences(meanings, scheme=self.scheme)
         self.cases = content.cases
         self.known_codes = self.scheme.partners | self.scheme.communities | {self.scheme.own}
         self._model = content.model

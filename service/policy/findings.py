@@ -92,3 +92,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
         if found:
             return found[0]
     return ""
+
+
+def is_one_slip(word: str, other: str) -> bool:
+    """Whether one letter typed wrong, left out, added or exchanged with its neighbour makes one word of the other."""
+    if word == other or abs(len(word) - len(other)) > 1:
+        return False
+    begin = next((i for i, pair in enumerate(zip(word, other, strict=False)) if pair[0] != pair[1]), min(len(word), len(other)))
+    left, right = word[begin:], other[begin:]
+    return left[1:] == right[1:] or left[1:] == right or left == right[1:] or (left[:2] == right[:2][::-1] and left[2:] == right[2:])

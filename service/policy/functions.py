@@ -67,7 +67,8 @@ class Kind(StrEnum):
 class Declared:
     """A function of the table in DESIGN section 4.
 
-    `miss` says why it is false, in words for an officer, with the arguments in braces.
+    `miss` says why it is false, in words for an officer, with the arguments in braces; `mend` what would make it true, to be read after
+    "released if". `{lacking}` in it are the elements of `all_of` for which it is false.
 
     `all_of` and `some_of` name the parameters that are sets of the request, and by that how the function is known from its
     elements, so that a set never seen before costs no evaluation. The law, for arguments on which it does not raise:
@@ -75,6 +76,10 @@ class Declared:
     - `all_of` = X, not empty: f(X, ...) is true where f({x}, ...) is for every x of X. For the empty set it is what it says.
     - `some_of` = (A, B), with X of one element or none: f(A, B) is true where f({}, {}) is, or f({a}, {}) for some a of A, or
       f({}, {b}) for some b of B.
+    - On raising: where f does not raise for whole sets with some other arguments, and with these arguments not for each element of them
+      (the other sets empty), it does not raise with these arguments for the whole sets.
+    - `paired` = (C, X, P), C of `some_of`: its elements are `LEFT:RIGHT`, and one has a part in the answer only where RIGHT is the
+      argument P and, where X is not empty, LEFT the element of X that is looked at. All others may be left out.
     """
 
     name: str
@@ -83,21 +88,50 @@ class Declared:
     miss: str
     all_of: str | None = None
     some_of: tuple[str, ...] = ()
+    paired: tuple[str, str, str] | None = None
+    mend: str = "that were so"
 
 
 DECLARED: dict[str, Declared] = {
     declared.name: declared
     for declared in (
-        Declared("at_most", Kind.ORDER, ("level", "ceiling"), "its ceiling is {ceiling}, the label is {level}"),
-        Declared("at_least", Kind.ORDER, ("level", "floor"), "it begins at {floor}, the label is {level}"),
-        Declared("covers", Kind.COVER, ("allowed", "present"), "it covers {allowed}, the label has {present}", all_of="present"),
-        Declared("touches", Kind.TOUCH, ("named", "present"), "it names {named}, the label has {present}", some_of=("present",)),
+        Declared(
+            "at_most",
+            Kind.ORDER,
+            ("level", "ceiling"),
+            "its ceiling is {ceiling}, the label is {level}",
+            mend="its ceiling were {level}",
+        ),
+        Declared(
+            "at_least",
+            Kind.ORDER,
+            ("level", "floor"),
+            "it begins at {floor}, the label is {level}",
+            mend="it began at {level}",
+        ),
+        Declared(
+            "covers",
+            Kind.COVER,
+            ("allowed", "present"),
+            "it covers {allowed}, the label has {present}",
+            all_of="present",
+            mend="it covered {lacking}",
+        ),
+        Declared(
+            "touches",
+            Kind.TOUCH,
+            ("named", "present"),
+            "it names {named}, the label has {present}",
+            some_of=("present",),
+            mend="the label had one of {named}",
+        ),
         Declared(
             "addressed",
             Kind.LINK,
             ("action", "releasable_to", "display_to", "partner"),
             "the label is addressed to {releasable_to}, not to {partner}",
             some_of=("releasable_to", "display_to"),
+            mend="the label were addressed to {partner}",
         ),
         Declared(
             "consented",
@@ -106,9 +140,17 @@ DECLARED: dict[str, Declared] = {
             "{partner} has not the consent of each of {originators}",
             all_of="originators",
             some_of=("consents",),
+            paired=("consents", "originators", "partner"),
+            mend="{lacking} consented to {partner} having it",
         ),
         Declared(
-            "granted", Kind.MEMBER, ("grants", "action", "partner"), "no officer has granted {action} to {partner}", some_of=("grants",)
+            "granted",
+            Kind.MEMBER,
+            ("grants", "action", "partner"),
+            "no officer has granted {action} to {partner}",
+            some_of=("grants",),
+            paired=("grants", "", "partner"),
+            mend="an officer granted {action} to {partner}",
         ),
         Declared(
             "only_from",
@@ -116,6 +158,7 @@ DECLARED: dict[str, Declared] = {
             ("named", "originators"),
             "it is for {named}'s information alone, the label is of {originators}",
             all_of="originators",
+            mend="it were for information of {lacking} too",
         ),
         Declared(
             "issued_by",
@@ -123,10 +166,29 @@ DECLARED: dict[str, Declared] = {
             ("named", "originators"),
             "it is for {named}'s information, the label is of {originators}",
             some_of=("originators",),
+            mend="the label were of {named}",
         ),
-        Declared("permits", Kind.EQUAL, ("allowed", "action"), "it allows {allowed}, asked was {action}"),
-        Declared("forbids", Kind.EQUAL, ("forbidden", "action"), "it forbids {forbidden}, asked was {action}"),
-        Declared("for_purpose", Kind.MEMBER, ("allowed", "purpose"), "it is for the purpose {allowed}, asked was {purpose}"),
+        Declared(
+            "permits",
+            Kind.EQUAL,
+            ("allowed", "action"),
+            "it allows {allowed}, asked was {action}",
+            mend="it allowed {action}",
+        ),
+        Declared(
+            "forbids",
+            Kind.EQUAL,
+            ("forbidden", "action"),
+            "it forbids {forbidden}, asked was {action}",
+            mend="asked was {forbidden}",
+        ),
+        Declared(
+            "for_purpose",
+            Kind.MEMBER,
+            ("allowed", "purpose"),
+            "it is for the purpose {allowed}, asked was {purpose}",
+            mend="it were asked for the purpose {allowed}",
+        ),
     )
 }
 """By name, in the order of the table."""
@@ -136,6 +198,11 @@ ROLE_MISSES = {
     "g2": "{0} is not {1}",
 }
 """The same for Casbin's own role functions, by position."""
+ROLE_MENDS = {
+    "g": "{0} belonged to {1}",
+    "g2": "{0} were {1}",
+}
+"""What would make them true."""
 
 
 def register(enforcer: Any, scheme: Scheme) -> None:

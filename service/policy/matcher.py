@@ -195,6 +195,10 @@ class Evaluator:
         evaluator.names = dict(zip(self._request_columns, request, strict=True)) | dict(zip(self._row_columns, row, strict=True))
         return evaluator._eval(atom.node)
 
+    def function(self, name: str) -> Callable[..., Any]:
+        """The function itself, for whoever calls it often."""
+        return self._callables[name]
+
     def call(self, name: str, arguments: Sequence[Any]) -> object:
         """A function's own word."""
         return self._callables[name](*arguments)

@@ -63,7 +63,34 @@ MATCHER_DEPTH_MAX = 60
 """Brackets within brackets; the parser's own limit is 200, and its failure is not an error but a crash."""
 MATCHER_NODES_MAX = 4_096
 
+_AUDIENCES = ("r.releasable_to", "r.display_to")
+_ACTIONS = ("r.action", "p.action")
+_WHO = ("r.partner", "p.grantee")
+_SUBJECTS = (("p.categories", "p.caveats"), ("r.categories", "r.caveats"))
+_TAKES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "at_most": (("r.level", "p.level"), ("r.level", "p.level")),
+    "at_least": (("r.level", "p.level"), ("r.level", "p.level")),
+    "covers": _SUBJECTS,
+    "touches": _SUBJECTS,
+    "addressed": (_ACTIONS, _AUDIENCES, _AUDIENCES, _WHO),
+    "consented": (("r.originators",), ("r.consents",), _WHO),
+    "granted": (("r.grants",), _ACTIONS, _WHO),
+    "only_from": (("p.originator",), ("r.originators",)),
+    "issued_by": (("p.originator",), ("r.originators",)),
+    "permits": (_ACTIONS, _ACTIONS),
+    "forbids": (_ACTIONS, _ACTIONS),
+    "for_purpose": (("p.purpose", "r.purpose"), ("r.purpose",)),
+    "g": ((*_WHO, "p.originator"), (*_WHO, "p.originator")),
+    "g2": (_WHO, ()),
+}
+"""The columns each argument can be. With another the function raises on every row, or is never true: nothing is released, and nobody says
+why."""
+_ORDERINGS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.GtE: ">=", ast.Lt: "<", ast.Gt: ">"}
+_STATUSES = ("active", "suspended")
+
 _NAMED_NOT_USED = frozenset({"id", "eft", "from", "until", "basis"})
+_HIDDEN = re.compile(r"[#;](?:[^\s\[][^\[]*\]|[A-Za-z0-9]* = .*)")
+"""What a `#` in the place of a line's first letter leaves of it."""
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _PLAIN_CONSTANT = re.compile(r"[A-Za-z0-9*_ :-]*")
 _COLUMN_USE = re.compile(r"\b([rp])\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -112,6 +139,11 @@ def check_model(lines: list[str], findings: list[Finding]) -> bool:
     return _check_matcher(values["matchers", "m"], "".join(f"{line}\n" for line in lines), findings)
 
 
+def values_of(lines: list[str]) -> dict[tuple[str, str], str]:
+    """What each key of each section says, whatever may be wrong with it."""
+    return {key: value.text for key, value in _read(lines, []).items()}
+
+
 def _read(lines: list[str], findings: list[Finding]) -> dict[tuple[str, str], _Value]:
     """Keys and values by section, as `casbin.config.Config` reads them."""
     values: dict[tuple[str, str], _Value] = {}
@@ -153,6 +185,9 @@ def _read(lines: list[str], findings: list[Finding]) -> dict[tuple[str, str], _V
         column = len(raw) - len(raw.lstrip()) + 1
         if not text or text[0] in "#;":
             finish()
+            if _HIDDEN.fullmatch(text):
+                expected = "the line, or none; a blank after `#` if it is to be kept"
+                findings.append(error(FILE, number, column, "comment", "a section or key behind `#`", expected))
         elif text[0] == "[" and text[-1] == "]":
             finish()
             section = text[1:-1]
@@ -241,6 +276,8 @@ def _check_matcher(value: _Value, whole: str, findings: list[Finding]) -> bool:
         wrong(0, "nesting", f"more than {MATCHER_DEPTH_MAX} conditions deep", "a matcher that can be read")
         return False
     _check_names(nodes, bare, wrong)
+    _check_arguments(nodes, bare, text, wrong)
+    _check_conditions(tree, bare, wrong)
     _check_constants(nodes, text, wrong)
     if len(findings) > before:
         return False
@@ -296,6 +333,64 @@ def _check_names(nodes: list[ast.AST], bare: str, wrong: Callable[..., None]) ->
             wrong(0, "matcher", f"{type(node).__name__.lower()} in the matcher", "conditions joined by `&&`, `||`, `!`")
 
 
+def _check_arguments(nodes: list[ast.AST], bare: str, text: str, wrong: Callable[..., None]) -> None:
+    """Columns that a function cannot take, and statuses that there are not."""
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _TAKES]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))
+    places = {name: [found.start() for found in re.finditer(rf"(?<![A-Za-z0-9_.]){name}\s*\(", bare)] for name in _TAKES}
+    for call in calls:
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        # As written and as parsed they stand in the same order.
+        begin = places[name].pop(0) if places[name] else 0
+        takes = _TAKES[name]
+        if len(call.args) != len(takes):
+            continue
+        for argument, columns in zip(call.args, takes, strict=True):
+            if isinstance(argument, ast.Name):
+                column = _dotted(argument)
+                place = max(begin, bare.find(column, begin))
+                if column not in columns:
+                    expected = " or ".join(f"`{known}`" for known in columns) or "`active` or `suspended`"
+                    wrong(place, "argument", f"`{column}` where `{name}` takes something else", expected)
+            elif isinstance(argument, ast.Constant) and not columns and argument.value not in _STATUSES:
+                word = str(argument.value)
+                place = max(begin, text.find(word, begin) - 1)
+                wrong(place, "constant", f"`{word}` is not a partner's status", "`active` or `suspended`", nearest(word, _STATUSES))
+        if name in ("covers", "touches"):
+            kinds = {argument.id[2:] for argument in call.args if isinstance(argument, ast.Name)}
+            if kinds == {"categories", "caveats"}:
+                wrong(begin, "argument", f"`{name}` of categories and caveats", "two columns of one kind")
+
+
+def _check_conditions(tree: ast.expr, bare: str, wrong: Callable[..., None]) -> None:
+    """What `&&`, `||`, `!` join and is no condition, yet counts as true: a call that has lost its function's name, a word, a lone `&`."""
+    waiting: list[ast.expr] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.BoolOp):
+            waiting.extend(node.values)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            waiting.append(node.operand)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr | ast.BitXor):
+            sign = "&" if isinstance(node.op, ast.BitAnd) else "|" if isinstance(node.op, ast.BitOr) else "^"
+            found = re.search(rf"(?<!{re.escape(sign)}){re.escape(sign)}(?!{re.escape(sign)})", bare)
+            wrong(found.start() if found else 0, "matcher", f"a lone `{sign}`", "conditions joined by `&&`, `||`, `!`")
+        elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Constant):
+            shown = re.sub(r"\b([rp])_", r"\1.", ast.unparse(node))
+            wrong(
+                _find_first_column(node, bare),
+                "matcher",
+                f"`{shown[:60]}` is no condition",
+                "a comparison or a call of a declared function",
+            )
+
+
+def _find_first_column(node: ast.expr, bare: str) -> int:
+    name = next((_dotted(part) for part in ast.walk(node) if isinstance(part, ast.Name)), "")
+    found = re.search(rf"(?<![A-Za-z0-9_])\(\s*{re.escape(name)}\b", bare) if name else None
+    return found.start() if found else 0
+
+
 def _check_constants(nodes: list[ast.AST], text: str, wrong: Callable[..., None]) -> None:
     actions = frozenset(functions.PROHIBITED_ACTIONS)
     vocabularies = {
@@ -307,6 +402,11 @@ def _check_constants(nodes: list[ast.AST], text: str, wrong: Callable[..., None]
         if not isinstance(node, ast.Compare):
             continue
         sides = [node.left, *node.comparators]
+        ordering = next((sign for kind, sign in _ORDERINGS.items() if any(isinstance(op, kind) for op in node.ops)), None)
+        level = next((side for side in sides if isinstance(side, ast.Name) and side.id in ("r_level", "p_level")), None)
+        if ordering and level is not None:
+            place = max(0, text.find(_dotted(level)))
+            wrong(place, "matcher", f"`{ordering}` compares letters, not levels", "`at_most` or `at_least`")
         for side in sides:
             known = vocabularies.get(side.id) if isinstance(side, ast.Name) else None
             if known is None:

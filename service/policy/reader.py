@@ -10,6 +10,7 @@ Errors refuse the bundle. Warnings do not: what is certainly meant as written an
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from service.labels.label import Label, LabelError
 from service.labels.scheme import CODE, Scheme
 from service.policy import functions
-from service.policy.findings import Finding, Severity, nearest
+from service.policy.findings import Finding, Severity, is_one_slip, nearest
 from service.policy.model_check import check_model
 from service.policy.rows import (
     Case,
@@ -32,7 +33,7 @@ from service.policy.rows import (
     Rule,
 )
 from service.policy.scheme_check import FILE as SCHEME_FILE
-from service.policy.scheme_check import read_scheme
+from service.policy.scheme_check import Key, read_scheme
 from service.policy.text import Cell, Line, error, lines_of, table, warning
 
 FILES = (
@@ -64,7 +65,27 @@ _ROW_ID = re.compile(r"[A-Z]{3}-[0-9]{4}")
 _CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?Z")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _OUTCOMES = ("release", "refer", "withhold")
+_NAMESPACE = "a code of its own, as `NATO` is a community and `NATO-HQ` a partner"
+_RULE_BEGINS = re.compile(r"p, [A-Z]{3}-[0-9]{4}, (?:allow|deny), ")
+_BEGINS = {
+    "partners.csv": re.compile(r"g2, [A-Z][A-Z0-9-]*, (?:active|suspended), "),
+    "communities.csv": re.compile(r"g, [A-Z][A-Z0-9-]*, [A-Z][A-Z0-9-]*, (?:[0-9-]*, ?[0-9-]*)?$"),
+    "agreements.csv": _RULE_BEGINS,
+    "prohibitions.csv": _RULE_BEGINS,
+    "cases.csv": re.compile(r"[A-Za-z0-9._-]+, [0-9]{4}-[0-9]{2}-[0-9]{2}[0-9T:.Z]*, [A-Z][A-Z0-9-]*, (?:release|display), "),
+    "never.csv": re.compile(r"[A-Z]{3}-[0-9]{4}, [A-Z][A-Z0-9-]*, (?:\*|release|display|refer), "),
+    "equivalences.csv": re.compile(r"[A-Z][A-Z0-9-]*, [^,]+, [0-9-]*, [0-9-]*, [A-Z][A-Z0-9 ]*$"),
+}
+"""How a row of each table begins. Only for finding one inside a comment: what a row is, the columns decide."""
+_NAMING = (
+    *(("agreements.csv", cell) for cell in (4, 9)),
+    *(("prohibitions.csv", cell) for cell in (4, 9)),
+    *(("never.csv", cell) for cell in (1, 6)),
+    *(("cases.csv", cell) for cell in (2, 7, 8, 10)),
+)
+"""Files and their columns, from 0, that name partners or communities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +121,16 @@ class _Reader:
         self._scheme: Scheme | None = None
         self._partners: frozenset[str] = frozenset()
         self._communities: frozenset[str] = frozenset()
-        self._ids: dict[str, str] = {}
+        self._ids: dict[str, tuple[str, int, int]] = {}
+        self._used: set[str] = set()
+        self._missed: Counter[str] = Counter()
 
     def content(self) -> Content | None:
         lines = self._all_lines()
         # Codes first, also from lines that are refused for something else: one bad line is one finding, not one per use.
         self._partners = frozenset(_codes_in(lines.get("partners.csv", []), "g2", 1))
         self._communities = frozenset(_codes_in(lines.get("communities.csv", []), "g", 2))
+        keys: Mapping[str, Key] = {}
         if "scheme.toml" in lines:
             self._scheme, keys = read_scheme(lines["scheme.toml"], self.findings)
             if self._scheme is not None:
@@ -128,7 +152,9 @@ class _Reader:
         cases = tuple(self._case_rows(lines.get("cases.csv", [])))
         self._check_partners(statuses)
         self._check_chains(memberships)
+        self._check_unnamed(statuses, memberships, lines)
         self._check_rules(rules, lines)
+        self._check_definitions(keys)
         self._check_equivalences(equivalences)
         if self._scheme is None or any(name not in lines for name in FILES):
             return None
@@ -153,7 +179,7 @@ class _Reader:
         return lines
 
     def _rows(self, file: str, lines: Sequence[str], *, columns: int, key: str = "", header: str | None = None) -> Iterable[Line]:
-        return table(file, lines, self.findings, header=header, key=key, columns=columns, casbin=bool(key))
+        return table(file, lines, self.findings, begins=_BEGINS[file], header=header, key=key, columns=columns, casbin=bool(key))
 
     # Tables.
 
@@ -164,6 +190,8 @@ class _Reader:
             good = self._code(file, row, code)
             if self._scheme is not None and code.text == self._scheme.own:
                 good = self._wrong(file, row, code, "own-code", f"`{code.text}` is ourselves", "a partner")
+            if code.text in self._communities:
+                good = self._wrong(file, row, code, "namespace", f"`{code.text}` is a community", _NAMESPACE)
             good &= self._word(file, row, status, "status", ("active", "suspended"))
             good &= self._word(file, row, kind, "kind", [str(k) for k in PartnerKind])
             if not name.text:
@@ -179,8 +207,7 @@ class _Reader:
             good = self._code(file, row, community)
             own = self._scheme.own if self._scheme else None
             if community.text in self._partners or community.text == own:
-                expected = "a code of its own, as `NATO` is a community and `NATO-HQ` a partner"
-                good = self._wrong(file, row, community, "namespace", f"`{community.text}` is a partner or ourselves", expected)
+                good = self._wrong(file, row, community, "namespace", f"`{community.text}` is a partner or ourselves", _NAMESPACE)
             if self._scheme is not None:
                 good &= self._known(file, row, member, "member", self._partners | self._communities | {self._scheme.own})
             period = self._period(file, row, begins, ends)
@@ -237,14 +264,20 @@ class _Reader:
             if not name.text:
                 good = self._wrong(file, row, name, "name", "an equivalence without a name", "the level's name")
             if self._scheme is not None:
-                good &= self._known(file, row, level, "level", [step.name for step in self._scheme.levels])
+                good &= self._known(file, row, level, "level", self._level_names())
             period = self._period(file, row, begins, ends)
             if good and period is not None:
                 yield Equivalence(_place(file, row), issuer.text, name.text, period, level.text)
 
     def _case_rows(self, lines: Sequence[str]) -> Iterable[Case]:
         file = "cases.csv"
-        names: set[str] = set()
+        names: dict[str, int] = {}
+        scheme = self._scheme
+        own = {scheme.own} if scheme else set()
+        codes, issuers = frozenset(self._partners | self._communities | own), frozenset(self._partners | own)
+        purposes, levels = frozenset({functions.NONE, *(scheme.purposes if scheme else ())}), frozenset(self._level_names())
+        known_categories = frozenset(scheme.categories if scheme else ())
+        known_caveats, ids = frozenset(scheme.caveats if scheme else ()), frozenset(self._ids)
         for row in self._rows(file, lines, columns=15, header=CASES_HEADER):
             name, at, partner, action, purpose, level, categories, releasable_to, display_to, *rest = row.cells
             caveats, originators, consents, grants, outcome, rules = rest
@@ -252,22 +285,19 @@ class _Reader:
             if not _CASE_NAME.fullmatch(name.text):
                 good = self._wrong(file, row, name, "id", f"`{name.text}` is not the name of a case", "a name like `C-01`")
             elif name.text in names:
-                good = self._wrong(file, row, name, "twice", f"case `{name.text}` twice", "each name once")
-            names.add(name.text)
+                good = self._twice(file, row, name, file, names[name.text], name.column)
+            names.setdefault(name.text, row.number)
             moment = self._moment(file, row, at)
             good &= self._known(file, row, partner, "partner", self._partners)
             good &= self._word(file, row, action, "action", functions.ASKED_ACTIONS)
             good &= self._word(file, row, outcome, "outcome", _OUTCOMES)
-            good &= self._set(file, row, rules, "rule", self._ids, all_=False)
-            scheme = self._scheme
+            good &= self._set(file, row, rules, "rule", ids, all_=False)
             if scheme is None:
                 continue
-            codes = self._partners | self._communities | {scheme.own}
-            issuers = self._partners | {scheme.own}
-            good &= self._known(file, row, purpose, "purpose", (functions.NONE, *scheme.purposes))
-            good &= self._known(file, row, level, "level", [step.name for step in scheme.levels])
-            good &= self._set(file, row, categories, "category", scheme.categories, all_=False)
-            good &= self._set(file, row, caveats, "caveat", scheme.caveats, all_=False)
+            good &= self._known(file, row, purpose, "purpose", purposes)
+            good &= self._known(file, row, level, "level", levels)
+            good &= self._set(file, row, categories, "category", known_categories, all_=False)
+            good &= self._set(file, row, caveats, "caveat", known_caveats, all_=False)
             good &= self._set(file, row, releasable_to, "code", codes)
             good &= not display_to.text or self._set(file, row, display_to, "code", codes)
             good &= self._set(file, row, originators, "originator", issuers, all_=False, none=False)
@@ -299,16 +329,17 @@ class _Reader:
         for status in statuses:
             for earlier in by_code.setdefault(status.code, []):
                 if (earlier.kind, earlier.name) != (status.kind, status.name):
-                    problem = f"`{status.code}` is another kind or name than in line {earlier.place.line}"
-                    self._fault(status.place, 6, "differs", problem, f"`{earlier.kind}, {earlier.name}`")
+                    self._both(
+                        earlier.place, status.place, 6, "differs", f"`{status.code}` is another kind or name than in line", "one of both"
+                    )
                 if earlier.period.overlaps(status.period):
-                    problem = f"`{status.code}` has a status already, in line {earlier.place.line}, for some of this time"
-                    self._fault(status.place, 4, "overlap", problem, "periods that do not overlap")
+                    problem = f"`{status.code}` has another status for some of this time in line"
+                    self._both(earlier.place, status.place, 4, "overlap", problem, "periods that do not overlap")
                     break
             by_code[status.code].append(status)
         for rows in by_code.values():
             # An ended status that another follows is history, and meant to be.
-            last = max(rows, key=lambda row: (row.period.ends is None, row.period.ends or row.period.begins))
+            last = max(rows, key=lambda row: (row.period.ends is None, row.period.ends or row.period.begins or _LONG_AGO))
             self._say_expired(last.place, 5, last.period, f"`{last.code}`")
 
     def _check_chains(self, memberships: Sequence[Membership]) -> None:
@@ -328,7 +359,7 @@ class _Reader:
             # Nothing wrong were all of them to hold at once, so nothing at any one time.
             return
         boundaries = sorted({moment for row in memberships for moment in row.period.boundaries()})
-        moments = [datetime.min.replace(tzinfo=UTC), *boundaries]
+        moments = [_LONG_AGO, *boundaries]
         reported: set[Place] = set()
         for moment in moments:
             links: dict[str, list[Membership]] = {}
@@ -336,6 +367,63 @@ class _Reader:
                 if row.period.holds(moment):
                     links.setdefault(row.member, []).append(row)
             self._check_links(links, reported)
+
+    def _check_unnamed(self, statuses: Sequence[PartnerStatus], memberships: Sequence[Membership], lines: Mapping[str, list[str]]) -> None:
+        """Partners and communities that nothing but their own lines names.
+
+        A code comes into being by its own line, so one misspelt is no unknown name: the member is in a community of its own then, and no
+        longer in the one that a prohibition names. One slip away from a code that is named, it is an error.
+        """
+        if self._scheme is None:
+            return
+        # From lines as they stand, whatever else is wrong with them: one bad line is one finding.
+        named = {row.member for row in memberships} | {*self._scheme.expandable, *self._scheme.public_communities}
+        named.update(_codes_in(lines.get("communities.csv", ()), "g", 1))
+        for file, cell in _NAMING:
+            for line in lines.get(file, ()):
+                cells = line.split(",")
+                if len(cells) > cell and not line.startswith("#"):
+                    named.update(cells[cell].split())
+        for place, cell, what, code, known in (
+            *((row.place, 2, "partner", row.code, self._partners) for row in statuses),
+            *((row.place, 3, "community", row.community, self._communities) for row in memberships),
+        ):
+            if code in named:
+                continue
+            meant = next((other for other in sorted(known & named) if is_one_slip(code, other)), "")
+            problem = f"no rule, case or setting names the {what} `{code}`"
+            if meant:
+                self.findings.append(
+                    error(place.file, place.line, _column(place, cell), f"unused-{what}", problem, "one that is named", meant)
+                )
+            else:
+                self._warn(place, cell, f"unused-{what}", problem)
+
+    def _check_definitions(self, keys: Mapping[str, Key]) -> None:
+        """Names that nothing uses, where another, one slip away, is used again and again and is not there.
+
+        Each use is a finding already; this is the one at the line that is wrong.
+        """
+        if self._scheme is None:
+            return
+        missed = sorted(word for word, times in self._missed.items() if times > 1)
+        if not missed:
+            return
+        scheme = self._scheme
+        defined = [
+            *(
+                (SCHEME_FILE, *keys[key].place(name), name)
+                for key in ("categories", "caveats", "purposes")
+                for name in getattr(scheme, key)
+            ),
+            *((SCHEME_FILE, *keys["levels"].place(level.name), level.name) for level in scheme.levels),
+            *((file, line, column, name) for name, (file, line, column) in self._ids.items()),
+        ]
+        for file, line, column, name in defined:
+            meant = next((word for word in missed if name not in self._used and is_one_slip(name, word)), "")
+            if meant:
+                problem = f"nothing names `{name}`, and `{meant}` is named {self._missed[meant]} times and not there"
+                self.findings.append(error(file, line, column, "unused-name", problem, "", meant))
 
     def _check_links(self, links: Mapping[str, Sequence[Membership]], reported: set[Place]) -> None:
         """Cycles and chains longer than Casbin follows, among the memberships of one moment."""
@@ -395,8 +483,8 @@ class _Reader:
         for row in rows:
             for earlier in by_name.setdefault((row.issuer, row.name.casefold()), []):
                 if earlier.period.overlaps(row.period):
-                    problem = f"`{row.name}` of `{row.issuer}` has a meaning already, in line {earlier.place.line}"
-                    self._fault(row.place, 2, "twice", problem, "one meaning at a time")
+                    problem = f"`{row.name}` of `{row.issuer}` has a meaning for some of this time in line"
+                    self._both(earlier.place, row.place, 2, "twice", problem, "one meaning at a time")
                     break
             by_name[row.issuer, row.name.casefold()].append(row)
 
@@ -416,10 +504,13 @@ class _Reader:
             good = self._known(file, row, grantee, "grantee", self._partners | self._communities)
         if self._scheme is None:
             return good
-        good &= self._known(file, row, level, "level", [step.name for step in self._scheme.levels])
+        good &= self._known(file, row, level, "level", self._level_names())
         good &= self._set(file, row, categories, "category", self._scheme.categories, none=not deny)
         good &= self._set(file, row, caveats, "caveat", self._scheme.caveats, none=not deny)
         return good & self._set(file, row, originator, "originator", self._partners | {self._scheme.own}, none=False)
+
+    def _level_names(self) -> list[str]:
+        return [step.name for step in self._scheme.levels] if self._scheme is not None else []
 
     def _code(self, file: str, row: Line, cell: Cell) -> bool:
         if CODE.fullmatch(cell.text):
@@ -435,6 +526,7 @@ class _Reader:
     def _known(self, file: str, row: Line, cell: Cell, what: str, known: Iterable[str]) -> bool:
         names = frozenset(known)
         if cell.text in names:
+            self._used.add(cell.text)
             return True
         self._unknown(file, row.number, cell.column, what, cell.text, names)
         return False
@@ -454,6 +546,8 @@ class _Reader:
             elif word in words[:index]:
                 self.findings.append(error(file, row.number, column, "twice", f"`{word}` twice in a cell", "each name once"))
                 good = False
+            else:
+                self._used.add(word)
             column += len(word) + 1
         return good
 
@@ -483,8 +577,8 @@ class _Reader:
         if not _ROW_ID.fullmatch(cell.text):
             return self._wrong(file, row, cell, "id", f"`{cell.text}` is not the id of a row", "an id like `AGR-0001`")
         if cell.text in self._ids:
-            return self._wrong(file, row, cell, "twice", f"`{cell.text}` stands in {self._ids[cell.text]} already", "an id of its own")
-        self._ids[cell.text] = f"{file}:{row.number}"
+            return self._twice(file, row, cell, *self._ids[cell.text])
+        self._ids[cell.text] = (file, row.number, cell.column)
         return True
 
     def _period(self, file: str, row: Line, begins: Cell, ends: Cell) -> Period | None:
@@ -511,13 +605,27 @@ class _Reader:
         self.findings.append(error(file, row.number, cell.column, code, problem, expected, suggestion))
         return False
 
+    def _twice(self, file: str, row: Line, cell: Cell, earlier_file: str, earlier_line: int, earlier_column: int) -> bool:
+        """A name that stands for two rows, said at both."""
+        earlier = error(
+            earlier_file, earlier_line, earlier_column, "twice", f"`{cell.text}` stands in {file}:{row.number} too", "each once"
+        )
+        self.findings.append(earlier)
+        return self._wrong(file, row, cell, "twice", f"`{cell.text}` stands in {earlier_file}:{earlier_line} already", "each once")
+
     def _unknown(self, file: str, line: int, column: int, what: str, word: str, known: Iterable[str]) -> None:
+        self._missed[word] += 1
         names = sorted(known)
         expected = f"one of {', '.join(f'`{name}`' for name in names)}" if 0 < len(names) <= 6 else ""
         self.findings.append(error(file, line, column, f"unknown-{what}", f"unknown {what} `{word}`", expected, nearest(word, names)))
 
     def _fault(self, place: Place, cell: int, code: str, problem: str, expected: str = "") -> None:
         self.findings.append(error(place.file, place.line, _column(place, cell), code, problem, expected))
+
+    def _both(self, earlier: Place, later: Place, cell: int, code: str, problem: str, expected: str) -> None:
+        """A clash of two lines, said at both: which of them is the slip of the pen, only its writer knows."""
+        self._fault(later, cell, code, f"{problem} {earlier.line}", expected)
+        self._fault(earlier, cell, code, f"{problem} {later.line}", expected)
 
     def _warn(self, place: Place, cell: int, code: str, problem: str) -> None:
         self.findings.append(warning(place.file, place.line, _column(place, cell), code, problem))

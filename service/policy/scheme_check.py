@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import Rejected
+from service.labels.markings import profile_of
 from service.labels.scheme import CODE, KEYS, LEVEL_NAME, AudienceOnCopies, Profile, ReleasableIn, Scheme, SchemeError
 from service.policy.findings import Finding, nearest
 from service.policy.text import error, warning
@@ -19,19 +20,25 @@ FILE = "scheme.toml"
 NESTING_MAX = 8
 """Brackets within brackets; a scheme needs two. Stops text meant to exhaust the parser."""
 
+_LEVEL = ("name", "mark")
+_LEVEL_SHOWN = '`{name = "SECRET", mark = "S"}`'
 _TOKEN = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[\[\]{}]|\n|[A-Za-z0-9_-]+|.', re.DOTALL)
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
 @dataclass(slots=True)
-class _Key:
+class Key:
+    """A key of the scheme: where it stands, and what stands under it."""
+
     line: int
     column: int
     strings: list[tuple[str, int, int]] = field(default_factory=list)
+    members: list[tuple[str, int, int]] = field(default_factory=list)
+    """Bare words inside brackets: the names of a level's members."""
 
     def place(self, value: object, *, nth: int = 1) -> tuple[int, int]:
         """Where the string `value` stands for the given time under this key, or the key itself."""
-        for text, line, column in self.strings:
+        for text, line, column in (*self.strings, *self.members):
             if text == value:
                 nth -= 1
                 if not nth:
@@ -39,7 +46,7 @@ class _Key:
         return self.line, self.column
 
 
-def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | None, dict[str, _Key]]:
+def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | None, dict[str, Key]]:
     """The scheme, or None where it is refused; and where its keys stand, for what is checked with the other files."""
     text = "".join(f"{line}\n" for line in lines)
     keys, deepest = _scan(text)
@@ -51,6 +58,8 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
     except ValueError as wrong:  # also what is not a TOMLDecodeError: a number with too many digits
         place = _PLACE.search(str(wrong))
         line, column = (int(place[1]), int(place[2])) if place else (len(lines), 1)
+        if str(wrong).startswith("Unclosed"):
+            line, column = _before(lines, line, column)
         findings.append(error(FILE, line, column, "toml", _PLACE.sub("", str(wrong)).strip().lower(), "TOML"))
         return None, {}
     before = len(findings)
@@ -59,6 +68,8 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
         return None, keys
     try:
         scheme = Scheme.from_mapping(value)
+        # A vocabulary that its marking profile cannot write would be found out by the first copy.
+        profile_of(scheme)
     except SchemeError as wrong:
         where = keys.get(wrong.key)
         findings.append(error(FILE, where.line if where else 1, where.column if where else 1, "scheme", str(wrong)))
@@ -69,9 +80,20 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
     return scheme, keys
 
 
-def _check(value: dict[str, Any], keys: dict[str, _Key], findings: list[Finding]) -> None:
+def _before(lines: list[str], line: int, column: int) -> tuple[int, int]:
+    """Where a comma is missing that a parser noticed here: at the first word of a line, at the end of the one before."""
+    if line <= len(lines) and lines[line - 1][: column - 1].strip():
+        return line, column
+    for earlier in range(min(line, len(lines) + 1) - 1, 0, -1):
+        text = lines[earlier - 1].strip()
+        if text and not text.startswith("#"):
+            return earlier, len(lines[earlier - 1]) + 1
+    return line, column
+
+
+def _check(value: dict[str, Any], keys: dict[str, Key], findings: list[Finding]) -> None:
     def wrong(key: str, code: str, problem: str, expected: str = "", suggestion: str = "", *, at: object = None, nth: int = 1) -> None:
-        where = keys.get(key, _Key(1, 1))
+        where = keys.get(key, Key(1, 1))
         line, column = where.place(at, nth=nth)
         findings.append(error(FILE, line, column, code, problem, expected, suggestion))
 
@@ -93,10 +115,12 @@ def _check(value: dict[str, Any], keys: dict[str, _Key], findings: list[Finding]
             if not CODE.fullmatch(code):
                 wrong(key, "code", f"`{code}` is not a code", "upper-case letters, digits and `-`", code.upper(), at=code)
             elif code in given[:index]:
-                wrong(key, "twice", f"`{code}` twice", "each code once", at=code, nth=2)
+                for nth in (1, 2):
+                    wrong(key, "twice", f"`{code}` twice", "each code once", at=code, nth=nth)
             # `covers` cannot be told which of the two it compares; a name that is in both could pass for the other.
             elif key == "caveats" and taken.get(code) == "categories":
                 wrong(key, "twice", f"`{code}` is a category too", "a name in one of both", at=code)
+                wrong("categories", "twice", f"`{code}` is a caveat too", "a name in one of both", at=code)
             taken.setdefault(code, key)
     ladder = _ladder(value.get("levels"), wrong) if "levels" in value else []
     for key in ("categories_required_from", "audience_required_from", "approval_level"):
@@ -121,22 +145,27 @@ def _ladder(levels: object, wrong: Any) -> list[str]:
     marks: list[str] = []
     for level in levels:
         name, mark = level.get("name"), level.get("mark")
-        if set(level) != {"name", "mark"}:
-            wrong("levels", "type", "a level has other members", '`{name = "SECRET", mark = "S"}`', at=name)
-        for word, words in ((name, names), (mark, marks)):
-            if not isinstance(word, str) or not LEVEL_NAME.fullmatch(word):
-                wrong("levels", "level", f"`{word}` is not the name or mark of a level", "upper-case words", at=word)
+        there = next((word for word in level.values() if isinstance(word, str)), None)
+        for member in level:
+            if member not in _LEVEL:
+                wrong("levels", "unknown-key", f"unknown member `{member}` of a level", _LEVEL_SHOWN, nearest(member, _LEVEL), at=member)
+        for member, word, words in (("name", name, names), ("mark", mark, marks)):
+            if member not in level:
+                wrong("levels", "type", f"a level without `{member}`", _LEVEL_SHOWN, at=there)
+            elif not isinstance(word, str) or not LEVEL_NAME.fullmatch(word):
+                wrong("levels", "level", f"`{word}` is not the {member} of a level", "upper-case words", at=word)
             elif word in words:
-                wrong("levels", "twice", f"`{word}` twice", "each level once", at=word, nth=2)
+                for nth in (1, 2):
+                    wrong("levels", "twice", f"`{word}` twice", "each level once", at=word, nth=nth)
             else:
                 words.append(word)
     return names
 
 
-def _scan(text: str) -> tuple[dict[str, _Key], tuple[int, int] | None]:
+def _scan(text: str) -> tuple[dict[str, Key], tuple[int, int] | None]:
     """Where keys and their strings stand; and the place at which brackets are too deep, if they are."""
-    keys: dict[str, _Key] = {}
-    current = _Key(1, 1)
+    keys: dict[str, Key] = {}
+    current = Key(1, 1)
     line, start, depth = 1, 0, 0
     fresh = True
     for match in _TOKEN.finditer(text):
@@ -154,8 +183,10 @@ def _scan(text: str) -> tuple[dict[str, _Key], tuple[int, int] | None]:
         elif word in "]}":
             depth = max(0, depth - 1)
         elif fresh and re.fullmatch(r"[A-Za-z0-9_-]+", word):
-            current = keys.setdefault(word, _Key(line, column))
+            current = keys.setdefault(word, Key(line, column))
             fresh = False
+        elif depth and re.fullmatch(r"[A-Za-z0-9_-]+", word):
+            current.members.append((word, line, column))
         elif word[0] in "\"'" and len(word) > 1:
             current.strings.append((_unquoted(word), line, column))
     return keys, None

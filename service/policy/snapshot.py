@@ -9,7 +9,7 @@ Withhold is what every branch falls back to: an unknown name, an exception, a re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,8 @@ from service.policy.matcher import Request
 
 DECISIONS_MAX = 262_144
 """Decisions remembered per snapshot; beyond it remembering begins anew."""
+LABELS_MAX = 65_536
+"""The same for what is known of labels, whoever asks."""
 
 
 class Outcome(StrEnum):
@@ -64,7 +66,8 @@ class Explanation:
     """A decision, and why it is not another one.
 
     `referable` are the refer rows that are true, also where the outcome is `release`. `near_misses` are the allow rows that a single
-    condition kept from being true, for the action asked; `refer_misses` the same for being referred to an officer.
+    condition kept from being true, for the action asked; `refer_misses` the same for being referred to an officer. Their reasons are whole
+    sentences: `its ceiling is SECRET, the label is TOP SECRET; released if its ceiling were TOP SECRET`.
     """
 
     decision: Decision
@@ -99,7 +102,21 @@ class Snapshot:
         self._purposes = frozenset(scheme.purposes) | {NONE}
         self._categories = frozenset(scheme.categories)
         self._caveats = frozenset(scheme.caveats)
-        self._decisions: dict[tuple[str, str, str, Label], Decision] = {}
+        # By asker (partner, action, purpose), so that a decision remembered costs no key of its own; and the label's part of a request.
+        self._decisions: dict[tuple[str, str, str], dict[Label, Decision]] = {}
+        self._decided = 0
+        self._alike: dict[Decision, Decision] = {}
+        self._tails: dict[Label, tuple[str | None, Request]] = {}
+
+    @property
+    def engine(self) -> Engine:
+        """What it asks."""
+        return self._engine
+
+    @property
+    def scheme(self) -> BundleScheme:
+        """The vocabulary it decides in."""
+        return self._scheme
 
     @property
     def uncompiled(self) -> str | None:
@@ -117,18 +134,13 @@ class Snapshot:
 
         Never raises: what cannot be decided is `withhold` with an `error`.
         """
-        key = (partner, action, purpose, label)
         try:
-            found = self._decisions.get(key)
+            return self._decisions[partner, action, purpose][label]
+        except KeyError:
+            return self._remember(partner, action, purpose, label, self._decide(partner, action, label, purpose))
         except TypeError:
             # Not hashable, so not a partner, an action and a label.
             return _refused("not a request: a partner, an action, a label and a purpose were expected")
-        if found is None:
-            found = self._decide(partner, action, label, purpose)
-            if len(self._decisions) >= DECISIONS_MAX:
-                self._decisions = {}
-            self._decisions[key] = found
-        return found
 
     def explain(self, partner: str, action: str, label: Label, purpose: str = NONE) -> Explanation:
         """The decision, every rule that was true, and the rules that a single condition kept from being so. Never raises."""
@@ -136,29 +148,47 @@ class Snapshot:
         if decision.error is not None:
             return Explanation(decision, (), (), ())
         try:
-            referred = self._engine.evaluate(_request(partner, "refer", label, purpose))
-            near = self._engine.near_misses(_request(partner, action, label, purpose))
-            near_refer = self._engine.near_misses(_request(partner, "refer", label, purpose))
+            referred = self._engine.evaluate(request_of(partner, "refer", label, purpose))
+            near = self._engine.near_misses(request_of(partner, action, label, purpose))
+            near_refer = self._engine.near_misses(request_of(partner, "refer", label, purpose))
         except Exception as raised:  # noqa: BLE001  a rule's evaluation: an explanation that fails must not take the decision with it
             return Explanation(Decision(Outcome.WITHHOLD, error=str(raised)), (), (), ())
         known = {miss.rule for miss in near}
         return Explanation(
-            decision, referred.matched if referred.allowed else (), near, tuple(miss for miss in near_refer if miss.rule not in known)
+            decision,
+            referred.matched if referred.allowed else (),
+            tuple(_in_words(miss, action) for miss in near),
+            tuple(_in_words(miss, "refer") for miss in near_refer if miss.rule not in known),
         )
+
+    def _remember(self, partner: str, action: str, purpose: str, label: Label, decision: Decision) -> Decision:
+        if self._unknown_asker(partner, action, purpose) is not None:
+            # There is no end of names that nobody has.
+            return decision
+        if self._decided >= DECISIONS_MAX:
+            self._decisions, self._alike, self._decided = {}, {}, 0
+        self._decided += 1
+        # Of a hundred thousand decisions a few hundred differ.
+        shared = self._alike.setdefault(decision, decision)
+        self._decisions.setdefault((partner, action, purpose), {})[label] = shared
+        return shared
 
     def _decide(self, partner: str, action: str, label: Label, purpose: str) -> Decision:
         try:
-            problem = self._problem(partner, action, label, purpose)
+            problem = self._unknown_asker(partner, action, purpose) if isinstance(label, Label) else "not a label"
             if problem is not None:
                 return _refused(problem)
-            asked = self._engine.evaluate(_request(partner, action, label, purpose))
+            problem, tail = self._tails.get(label) or self._tail(label)
+            if problem is not None:
+                return _refused(problem)
+            asked = self._engine.evaluate((partner, action, purpose, *tail))
             if asked.error is not None:
                 return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied, asked.error)
             if asked.allowed:
                 if not asked.matched:
                     return _refused("casbin allows by no rule, so there is none to record")
                 return Decision(Outcome.RELEASE, asked.matched, asked.matched, asked.denied)
-            referred = self._engine.evaluate(_request(partner, "refer", label, purpose))
+            referred = self._engine.evaluate((partner, "refer", purpose, *tail))
             if referred.error is not None:
                 return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied, referred.error)
             if referred.allowed and referred.matched:
@@ -167,16 +197,32 @@ class Snapshot:
         except Exception as raised:  # noqa: BLE001  around a rule's evaluation, whatever happens withholds (house style)
             return _refused(f"the engine failed: {raised}")
 
-    def _problem(self, partner: str, action: str, label: Label, purpose: str) -> str | None:
-        """What scheme and partner list lack, anywhere in the request; also what Casbin would not have come to look at."""
+    def unknown(self, partner: str, action: str, label: Label, purpose: str) -> str | None:
+        """What scheme and partner list lack, anywhere in the request; also what Casbin would not have come to look at.
+
+        Word by word: a label is refused where one that has but one of its words is.
+        """
         if not isinstance(label, Label):
             return "not a label"
+        return self._unknown_asker(partner, action, purpose) or self._unknown_word(label)
+
+    def _tail(self, label: Label) -> tuple[str | None, Request]:
+        found = (self._unknown_word(label), request_of("", "", label, "")[3:])
+        if len(self._tails) >= LABELS_MAX:
+            self._tails = {}
+        self._tails[label] = found
+        return found
+
+    def _unknown_asker(self, partner: str, action: str, purpose: str) -> str | None:
         if partner not in self._scheme.partners:
             return f"unknown partner `{partner}`"
         if action not in ASKED_ACTIONS:
             return f"unknown action `{action}`, expected `release` or `display`"
         if purpose not in self._purposes:
             return f"unknown purpose `{purpose}`"
+        return None
+
+    def _unknown_word(self, label: Label) -> str | None:
         if label.level not in self._levels:
             return f"unknown level `{label.level}`"
         for what, names, known in (
@@ -201,11 +247,20 @@ def _named(audience: tuple[str, ...]) -> Iterable[str]:
     return () if audience == (ALL,) else audience
 
 
+_DONE = {"release": "released", "display": "shown", "refer": "referred to an officer"}
+
+
+def _in_words(miss: NearMiss, action: str) -> NearMiss:
+    """A near miss that says in one sentence why not, and what would do."""
+    return replace(miss, reason=f"{miss.reason}; {_DONE[action]} if {miss.mend}") if miss.mend else miss
+
+
 def _refused(problem: str) -> Decision:
     return Decision(Outcome.WITHHOLD, error=problem)
 
 
-def _request(partner: str, action: str, label: Label, purpose: str) -> Request:
+def request_of(partner: str, action: str, label: Label, purpose: str) -> Request:
+    """A question as Casbin is asked it: who asks for what, and then the label."""
     return (
         partner,
         action,

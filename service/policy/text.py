@@ -105,11 +105,20 @@ def _clean(file: str, number: int, line: str, findings: list[Finding]) -> bool:
 
 
 def table(
-    file: str, lines: Sequence[str], findings: list[Finding], *, header: str | None = None, key: str = "", columns: int, casbin: bool
+    file: str,
+    lines: Sequence[str],
+    findings: list[Finding],
+    *,
+    begins: re.Pattern[str],
+    header: str | None = None,
+    key: str = "",
+    columns: int,
+    casbin: bool,
 ) -> Iterator[Line]:
     """The rows of a table that are whole; what is wrong with the others is added to `findings`.
 
     Args:
+        begins: how a row begins, so that one which a comment has swallowed is seen.
         header: what line 1 has to be, or None for a Casbin file, which has none.
         key: the first cell of every row of a Casbin file (`p`, `g`, `g2`).
         columns: cells in a row, the key included.
@@ -124,14 +133,30 @@ def table(
                 column = next((i for i, pair in enumerate(zip(text, header, strict=False)) if pair[0] != pair[1]), 0) + 1
                 findings.append(error(file, 1, column, "header", "line 1 is not the header", f"`{header}`"))
             continue
-        if casbin and text.startswith(f"#{key}, ") and text.count(",") + 1 == columns and ", from, until" not in text:
-            expected = "the row, or no row; a space after `#` if the line is to be kept"
-            findings.append(error(file, number, 1, "comment", "a row behind `#`, which takes it out of the policy", expected))
+        if text.startswith("#"):
+            column = _hidden_row(text, begins, columns)
+            if column:
+                expected = "the row on a line of its own, or no row; `# ` straight before it if it is to be kept"
+                findings.append(error(file, number, column, "comment", "a row behind `#`, which takes it out of the policy", expected))
         if not text or text.startswith("#"):
             continue
         row = _row(file, number, text, findings, key=key, columns=columns, casbin=casbin)
         if row is not None:
             yield row
+
+
+def _hidden_row(text: str, begins: re.Pattern[str], columns: int) -> int:
+    """The column at which a comment holds a row that nobody meant to take out; 0 where it holds none.
+
+    Two slips of the pen do this, and both would lose a prohibition silently: a `#` in place of a row's first letter or before it, and a
+    missing line break behind a comment. A row kept on purpose stands behind `# `, and is left alone; so is a list of columns.
+    """
+    if text.count(",") + 1 == columns and text[1:2].strip() and "from, until" not in text and "level, categories" not in text:
+        return 1
+    for found in begins.finditer(text, 1):
+        if found.start() > 2 and text.count(",", found.start()) + 1 == columns:
+            return found.start() + 1
+    return 0
 
 
 def _row(file: str, number: int, text: str, findings: list[Finding], *, key: str, columns: int, casbin: bool) -> Line | None:

@@ -1,6 +1,7 @@
 """`make bench`: figures with their ratio to a named peer in the same run. Nothing is asserted; what is printed is what was measured.
 
-`python -m tests.bench [release] [lists] [--items N] [--rounds N] [--stores DIR]`: all of it without arguments.
+`python -m tests.bench [engine] [columns] [prove] [release] [lists] [search] [--items N] [--portions N] [--rounds N] [--stores DIR]`:
+all of it without arguments.
 """
 
 from __future__ import annotations
@@ -10,22 +11,36 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import lists, release
+from tests.bench import columns, engine, lists, prove, release, search
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("which", nargs="*", choices=["release", "lists", []], help="which benchmarks; all by default")
-    parser.add_argument("--items", type=int, default=1_000_000, help="items in the large store of `lists`")
+    parser.add_argument(
+        "which",
+        nargs="*",
+        choices=["engine", "columns", "prove", "release", "lists", "search", []],
+        help="which benchmarks; all by default",
+    )
+    parser.add_argument("--items", type=int, default=1_000_000, help="items in the large stores of `lists` and `columns`")
+    parser.add_argument("--portions", type=int, default=1_000_000, help="portions in the store of `search`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
-    parser.add_argument("--stores", type=Path, help="folder in which the stores of `lists` are kept, and used again if they are there")
+    parser.add_argument("--stores", type=Path, help="folder in which the large stores are kept, and used again if they are there")
     asked = parser.parse_args()
-    which = asked.which or ["release", "lists"]
+    which = asked.which or ["engine", "columns", "prove", "release", "lists", "search"]
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.2f}")
+    if "engine" in which:
+        engine.run(rounds=asked.rounds)
+    if "columns" in which:
+        columns.run(rounds=asked.rounds, items=asked.items)
+    if "prove" in which:
+        prove.run(rounds=asked.rounds)
     if "release" in which:
         release.run(rounds=asked.rounds)
     if "lists" in which:
         lists.run(large=asked.items, rounds=asked.rounds, kept=asked.stores)
+    if "search" in which:
+        search.run(portions=asked.portions, rounds=asked.rounds, kept=asked.stores)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_test_says_which_case_fails_and_which_rule_has_none(tmp_path: Path) -> N
     cases = "\n".join(line for line in cases.split("\n") if not line.startswith("AUS-1,"))
     result = _run("test", str(_write(tmp_path, cases_csv=cases.encode())))
     assert result.exit_code == 1
-    assert "`JPN-3`: the rules say release by AGR-0003, expected release by AGR-0002" in result.stdout
+    assert "`JPN-3`: the rules say release by AGR-0003, expected release by AGR-0002; see agreements.csv:7 (it covers" in result.stdout
     assert "no case is decided by AGR-0015" in result.stdout
     report = json.loads(_run("test", str(tmp_path), "--json").stdout)
     assert (report["failed"], report["uncovered"]) == (1, ["AGR-0015"])
@@ -167,7 +167,7 @@ def test_explain_says_why_and_why_not() -> None:
     assert {
         "rule": "AGR-0021",
         "condition": "at_most(r.level, p.level)",
-        "reason": "its ceiling is CONFIDENTIAL, the label is SECRET",
+        "reason": "its ceiling is CONFIDENTIAL, the label is SECRET; released if its ceiling were SECRET",
     } in as_json["why_not"]
 
 
@@ -192,8 +192,9 @@ _EXAMPLES = re.findall(r"^```sh\n(.*?)\n```$(?:\n\n```\n(.*?)\n```$)?", _HANDBOO
 
 def test_the_handbook_has_an_example_of_each_command() -> None:
     told = " ".join(command for command, _ in _EXAMPLES)
-    assert {name for name in ("check", "test", "decide", "explain") if f"entente policy {name}" in told} == {
+    assert {name for name in ("check", "format", "test", "decide", "explain") if f"entente policy {name}" in told} == {
         "check",
+        "format",
         "test",
         "decide",
         "explain",
@@ -239,3 +240,23 @@ def test_the_handbooks_mistake_is_found_as_it_says(tmp_path: Path) -> None:
     mistaken = agreement.replace("DIPLOMATIC", "DIPLOMATC")
     folder = _write(tmp_path, agreements_csv=FILES["agreements.csv"] + f"{mistaken}\n".encode())
     assert finding in _run("check", str(folder)).stdout.splitlines()
+
+
+def test_the_handbooks_failing_case_fails_as_it_says(tmp_path: Path) -> None:
+    (told,) = re.findall(r"^cases\.csv:\d+:1: case: .*$", _HANDBOOK, re.MULTILINE)
+    raised = FILES["prohibitions.csv"].replace(b"IND, *, CONFIDENTIAL, NUCLEAR", b"IND, *, TOP SECRET, NUCLEAR")
+    printed = _run("test", str(_write(tmp_path, prohibitions_csv=raised))).stdout.splitlines()
+    # The line of the case moves with every case before it.
+    (found,) = [line for line in printed if "`IND-8`" in line]
+    assert re.sub(r"^cases\.csv:\d+", "", found) == re.sub(r"^cases\.csv:\d+", "", told)
+
+
+def test_a_case_points_at_the_rule_and_says_why_it_does_not_hold(tmp_path: Path) -> None:
+    cases = FILES["cases.csv"].decode().replace("JPN-9, 2026-11-22, JPN", "JPN-9, 2013-01-01, JPN")
+    cases = "".join(
+        f"{line.removesuffix('withhold, none')}release, AGR-0002\n" if line.startswith("JPN-9,") else f"{line}\n"
+        for line in cases.splitlines()
+    )
+    report = json.loads(_run("test", str(_write(tmp_path, cases_csv=cases.encode())), "--json").stdout)
+    (failed,) = [case for case in report["cases"] if not case["passed"]]
+    assert failed["see"] == [{"rule": "AGR-0002", "file": "agreements.csv", "line": 7, "why": "not in force on that day"}]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import casbin
 import pytest
@@ -16,10 +18,14 @@ from hypothesis import strategies as st
 from service.errors import Broken
 from service.labels.label import Label
 from service.policy import EngineKind, build_engine, load_bundle
+from service.policy import compiled as compiled_module
+from service.policy import engine as engine_module
+from service.policy import masks as masks_module
 from service.policy.engine import CompiledEngine, Verdict, engine_digest
 from service.policy.functions import register
 from service.policy.matcher import Request
 from service.policy.model_check import EFFECT
+from service.policy.snapshot import request_of
 
 POLICIES = Path(__file__).parents[2] / "policies"
 BUNDLE = load_bundle(POLICIES)
@@ -165,6 +171,12 @@ _requests = st.tuples(
 )
 
 
+_SHIPPED = build_engine(
+    EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
+)
+assert isinstance(_SHIPPED, CompiledEngine)
+
+
 def _assert_agreement(matcher: str, effect: str, rows: str, requests: list[Request]) -> None:
     model = _model(matcher, effect)
     compiled = build_engine(EngineKind.COMPILED, model=model, rows=rows, scheme=BUNDLE.scheme)
@@ -298,6 +310,7 @@ def test_cannot_be_changed_once_built() -> None:
         engine.build_role_links,
         lambda: engine.set_model(None),
         lambda: engine.enable_enforce(False),
+        lambda: engine.add_function("covers", lambda *_: True),
         lambda: engine.add_policy("RUL-0001", "allow"),
         lambda: engine.add_policies([["RUL-0001", "allow"]]),
         lambda: engine.remove_filtered_policy(0, "PRO-0001"),
@@ -313,17 +326,82 @@ def test_cannot_be_changed_once_built() -> None:
     assert sum(1 for line in before.splitlines() if line.startswith("p, ")) == len(policy)
 
 
-def test_near_misses_name_the_one_condition_that_failed() -> None:
-    request: Request = ("SGP", "release", "none", "SECRET", ("MARITIME",), ("SGP", "USA"), ("SGP", "USA"), (), ("USA",), (), ())
+def _shipped() -> CompiledEngine:
     engine = build_engine(
         EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
     )
-    misses = {miss.rule: miss for miss in engine.near_misses(request) if not miss.condition.startswith("g(")}
+    assert isinstance(engine, CompiledEngine)
+    return engine
+
+
+def test_near_misses_name_the_one_condition_that_failed() -> None:
+    request: Request = ("SGP", "release", "none", "SECRET", ("MARITIME",), ("SGP", "USA"), ("SGP", "USA"), (), ("USA",), (), ())
+    engine = _shipped()
+    misses = {miss.rule: miss for miss in engine.near_misses(request)}
     assert misses["AGR-0021"].condition == "at_most(r.level, p.level)"
     assert misses["AGR-0021"].reason == "its ceiling is CONFIDENTIAL, the label is SECRET"
+    assert misses["AGR-0021"].mend == "its ceiling were SECRET"
     # Changing that condition, and no other, makes it true: the level is lowered to the ceiling.
     lowered = (*request[:3], "CONFIDENTIAL", *request[4:])
     assert "AGR-0021" in engine.evaluate(lowered).matched
+    # A rule for somebody else is none.
+    assert not {miss.rule for miss in engine.near_misses(request)} & {"AGR-0002", "AGR-0011"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule", "mend"),
+    [
+        ({"level": "TOP SECRET"}, "AGR-0002", "its ceiling were TOP SECRET"),
+        ({"categories": ("INTELLIGENCE", "MARITIME", "PEACEKEEPING")}, "AGR-0002", "it covered INTELLIGENCE and PEACEKEEPING"),
+        ({"caveats": ("LIMDIS",)}, "AGR-0002", "it covered LIMDIS"),
+        ({"releasable_to": ("GBR", "USA")}, "AGR-0002", "the label were addressed to JPN"),
+        ({"originators": ("FRA", "GBR", "USA"), "consents": ("FRA:JPN",)}, "AGR-0002", "GBR consented to JPN having it"),
+        (
+            {"categories": ("CYBER",), "originators": ("GBR", "JPN"), "consents": ("GBR:JPN",)},
+            "AGR-0003",
+            "it were for information of GBR and JPN too",
+        ),
+        ({"releasable_to": (), "display_to": ()}, "AGR-0004", "an officer granted release to JPN"),
+        ({"partner": "FRA", "releasable_to": ("FRA",)}, "AGR-0024", "it allowed release"),
+        (
+            {"partner": "IND", "categories": ("EXERCISE",), "releasable_to": ("IND",)},
+            "AGR-0006",
+            "it were asked for the purpose EXERCISE-KEEN",
+        ),
+        ({"partner": "KOR", "suspended": "KOR", "level": "CONFIDENTIAL", "releasable_to": ("KOR",)}, "AGR-0014", "KOR were active"),
+    ],
+)  # fmt: skip
+def test_says_what_would_mend_each_kind_of_condition(changed: dict[str, Any], rule: str, mend: str) -> None:
+    suspended = frozenset({changed.pop("suspended", "")})
+    label: dict[str, Any] = {
+        "partner": "JPN", "action": "release", "purpose": "none", "level": "SECRET", "categories": ("MARITIME",),
+        "releasable_to": ("JPN", "USA"), "display_to": None, "caveats": (), "originators": ("USA",), "consents": (), "grants": (),
+    } | changed  # fmt: skip
+    label["display_to"] = label["releasable_to"] if label["display_to"] is None else label["display_to"]
+    engine = BUNDLE.snapshot(NOW, suspended).engine
+    request = tuple(label.values())
+    assert rule not in engine.evaluate(request).matched
+    assert {miss.rule: miss.mend for miss in engine.near_misses(request)}[rule] == mend
+
+
+@settings(max_examples=150, deadline=None)
+@given(requests=st.lists(_requests, min_size=1, max_size=6))
+def test_a_near_miss_is_one_condition_away_and_found_on_every_way(requests: list[Request]) -> None:
+    """By the masks of one asker, and by going the whole matcher with each atom turned round."""
+    engine = _SHIPPED
+    for request in requests:
+        verdict, near = engine.explain(request)
+        assert verdict == engine.evaluate(request)
+        misses = engine.near_misses(request)
+        by_rule = {(miss.rule, miss.condition) for miss in misses}
+        assert list(misses) == sorted(misses, key=lambda miss: (miss.rule, miss.condition))
+        if verdict.error is None:
+            assert not {miss.rule for miss in misses} & set(verdict.matched)
+            assert engine._nearest(request) == misses
+        if verdict.error is not None or verdict.allowed:
+            assert near == ()
+        else:
+            assert {(rule, condition) for condition, rules in near for rule in rules} == by_rule
 
 
 def test_the_digest_is_of_this_engine() -> None:
@@ -331,17 +409,61 @@ def test_the_digest_is_of_this_engine() -> None:
     assert engine_digest() == BUNDLE.snapshot(NOW).engine_digest
 
 
-def test_remembers_values_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from service.policy import engine as module
+def test_the_digest_covers_every_module_that_makes_up_the_meaning() -> None:
+    """Whoever adds a module to the engine adds it to the digest."""
+    sources = {Path(module.__file__ or "").name for module in engine_module._MEANING} | {"engine.py"}
+    reached, waiting = set[str](), ["engine.py"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        for node in ast.walk(ast.parse((Path(engine_module.__file__).parent / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("service.policy"):
+                inside = (
+                    [f"{node.module.rpartition('.')[2]}.py"] if node.module != "service.policy" else [f"{n.name}.py" for n in node.names]
+                )
+                waiting.extend(set(inside) - reached)
+    assert reached == sources
 
-    monkeypatch.setattr(module, "ATOM_VALUES_MAX", 4)
-    engine = build_engine(
-        EngineKind.COMPILED, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme
-    )
-    assert isinstance(engine, CompiledEngine)
-    for index in range(40):
-        engine.evaluate((f"X{index}", "release", "none", "SECRET", (), ("*",), ("*",), (), ("USA",), (), ()))
-    assert all(len(atom._table) <= 4 for atom in engine._atoms.values())
+
+def test_remembers_up_to_a_limit() -> None:
+    engine = _shipped()
+    kept = engine._policy.kept
+    kept.most = 300
+    for index in range(2_000):
+        # Audiences nobody has seen before, one after the other, of askers that are known.
+        code = sorted(BUNDLE.scheme.partners)[index % 5]
+        audience = tuple(sorted({f"{code}", "USA", sorted(BUNDLE.known_codes)[index % 20], sorted(BUNDLE.known_codes)[index // 20 % 20]}))
+        engine.explain((code, "release", "none", "SECRET", (), audience, audience, (), ("USA",), (), ()))
+        assert kept.count <= 400
+    remembered = sum(len(factor.table) + len(factor.near) for asker in engine._askers.values() if asker for factor in asker._factors)
+    assert remembered <= 400
+
+
+def test_remembers_askers_and_masks_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_module, "ASKERS_MAX", 8)
+    monkeypatch.setattr(masks_module, "MASK_BYTES_MAX", 1)
+    engine = _shipped()
+    for index in range(600):
+        # Values nobody knows: every row raises, and the exact way is gone.
+        verdict = engine.evaluate((f"X{index}", "release", "none", f"L{index}", (), ("*",), ("*",), (), ("USA",), (), ()))
+        assert verdict.error is None
+        assert engine.evaluate(("JPN", "release", "none", f"L{index}", (), ("*",), ("*",), (), ("USA",), (), ())).error is not None
+    assert len(engine._askers) <= 8
+    assert len(engine._deciding) <= 8
+    assert all(len(table) <= 256 for table in engine._policy.rows.tables.values())
+
+
+def test_one_asker_is_answered_the_fast_way() -> None:
+    """Nothing is slower without anyone noticing: asked again, the shipped model is decided without a detour, for everybody."""
+    engine = _shipped()
+    for partner in sorted(BUNDLE.scheme.partners):
+        for action in ("release", "display", "refer"):
+            for label in list(_labels())[::37]:
+                request = request_of(partner, action, label, "none")
+                verdict, explained = engine.evaluate(request), engine.explain(request)
+                key = engine._key(request)
+                assert engine._deciding[key](request) is verdict
+                assert engine._explaining[key](request) == explained
 
 
 def test_stock_casbin_is_safe_to_ask_from_many_threads() -> None:

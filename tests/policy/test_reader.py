@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from service.errors import Rejected
 from service.labels.label import Label
 from service.policy import Outcome, PolicyRejected, Severity, check_files, digest_of, load_bundle, read_bundle, read_directory
+from service.policy.findings import is_one_slip
 from service.policy.functions import register
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -48,6 +49,7 @@ def test_the_sample_bundle_is_clean_but_for_what_has_ended() -> None:
     assert [(finding.code, finding.file) for finding in check_files(FILES, at=NOW)] == [("expired", "agreements.csv")]
 
 
+JPN_1 = "JPN-1, 2026-11-22, JPN, release, none, SECRET, MARITIME"
 PROHIBITION = "p, PRO-0005, deny, *, IND, *, CONFIDENTIAL, NUCLEAR, *, *, , , Atomic energy act"
 
 
@@ -99,6 +101,21 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("prohibitions.csv", PROHIBITION, f" # {PROHIBITION}", "comment", " #"),
     ("prohibitions.csv", PROHIBITION, f"#{PROHIBITION}", "comment", "#"),
     ("communities.csv", "g, JPN, ALL-PARTNERS", "#g, JPN, ALL-PARTNERS", "comment", "#"),
+    ("prohibitions.csv", "p, PRO-0005", "#, PRO-0005", "comment", "#"),
+    ("prohibitions.csv", "p, PRO-0005", "# kept: p, PRO-0005", "comment", "p, PRO"),
+    ("prohibitions.csv", "# Of partners.\n", "# Of partners.", "comment", ""),
+    ("agreements.csv", "# Japan\n", "# Japan", "comment", ""),
+    ("partners.csv", "g2, JPN, active", "#2, JPN, active", "comment", "#"),
+    ("communities.csv", "too.\ng, FVEY", "too.g, FVEY", "comment", ""),
+    ("communities.csv", "g, JPN, QUAD", "#, JPN, QUAD", "comment", "#"),
+    ("communities.csv", "g, NATO, ALL-PARTNERS", "g, NATO, ALL-PARNTERS", "unused-community", "ALL-PARNTERS"),
+    ("communities.csv", "g, NATO, ALL-PARTNERS", "g, NATO, ALL-PARTNER", "unused-community", "ALL-PARTNER"),
+    ("partners.csv", "g2, IDN, active, , 2024", "g2, DIN, active, , 2024", "unused-partner", "DIN"),
+    ("partners.csv", "g2, IDN, active, , 2024", "g2, NATO, active, , 2024", "namespace", "NATO"),
+    ("cases.csv", "first\nOPEN-1", "firstOPEN-1", "comment", ""),
+    ("cases.csv", "JPN-1, 2026", "#PN-1, 2026", "comment", "#"),
+    ("never.csv", "again.\nNEV-0001", "again.NEV-0001", "comment", ""),
+    ("never.csv", "NEV-0001, ALL", "#EV-0001, ALL", "comment", "#"),
     ("prohibitions.csv", "2026-06-01, 2027-02-01", "2027-02-01, 2026-06-01", "period", "2026-06-01"),
     ("prohibitions.csv", "2026-06-01, 2027-02-01", "2026-06-01, 2026-06-01 ", "spaces", "2026-06-01 "),
     ("prohibitions.csv", "2026-06-01, 2027-02-01", "2026-06-31, 2027-02-01", "date", "2026-06-31"),
@@ -124,6 +141,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("communities.csv", "JPN, QUAD, 2017", "QUAD, QUAD, 2017", "cycle", "QUAD, 2017"),
     ("communities.csv", "g, KOR, PACIFIC", "g, ALL-PARTNERS, PACIFIC\ng, PACIFIC, ALL-PARTNERS", "columns", ""),
     ("scheme.toml", '"MARITIME"', '"maritime"', "code", '"maritime"'),
+    ("scheme.toml", '"MARITIME"', '"MARITMIE"', "unused-name", '"MARITMIE"'),
+    ("agreements.csv", "p, AGR-0002", "p, AGR-0092", "unused-name", "AGR-0092"),
     ("scheme.toml", '"MARITIME"', '"LOGISTICS"', "twice", '"LOGISTICS"'),
     ("scheme.toml", '"EXDIS"', '"AIR"', "twice", '"AIR"'),
     ("scheme.toml", 'own = "USA"', 'own = "Usa"', "code", '"Usa"'),
@@ -133,6 +152,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("scheme.toml", 'releasable_in = "portions"', 'releasable_in = "parts"', "value", '"parts"'),
     ("scheme.toml", '{name = "SECRET", mark = "S"}', '{name = "SECRET", mark = "C"}', "twice", '"C"'),
     ("scheme.toml", '{name = "SECRET", mark = "S"}', '{name = "SECRET"}', "type", '"SECRET"'),
+    ("scheme.toml", '{name = "SECRET", mark = "S"}', '{Name = "SECRET", mark = "S"}', "unknown-key", "Name"),
+    ("scheme.toml", '"ARMS-CONTROL",', '"ARMS-CONTROL"', "toml", ""),
     ("scheme.toml", '{name = "SECRET", mark = "S"}', '{name = "Secret", mark = "S"}', "level", '"Secret"'),
     ("scheme.toml", 'expandable = ["FVEY", "QUAD"]', 'expandable = ["FVEY", "QUAT"]', "unknown-community", '"QUAT"'),
     ("scheme.toml", 'caveats = ["', 'caveats = "', "toml", ""),
@@ -198,6 +219,79 @@ def test_refuses_a_mistake_at_its_place(file: str, old: str, new: str, code: str
 def test_refuses_bytes_that_are_not_a_text_file(change: Callable[[bytes], bytes], file: str, code: str) -> None:
     found = _errors(FILES | {file: change(FILES[file])})
     assert (file, code) in {(f, c) for f, _, _, c in found}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "code", "lines"),
+    [
+        # Two lines clash: which of them is the slip of the pen, only the officer knows.
+        (
+            "partners.csv",
+            "g2, IDN, active, , 2024-03-01",
+            "g2, JPN, active, , 2024-03-01",
+            "overlap",
+            ("g2, JPN, active, , 2024", "g2, JPN, active, , ,"),
+        ),
+        ("prohibitions.csv", "PRO-0005", "PRO-0004", "twice", ("p, PRO-0004, deny, *, PUBLIC", "p, PRO-0004, deny, *, IND")),
+        ("cases.csv", "JPN-2, ", "JPN-1, ", "twice", (JPN_1, JPN_1.replace("MARITIME", "AIR"))),
+        ("equivalences.csv", "DEU, VS-VERTRAULICH", "DEU, GEHEIM", "twice", ("DEU, GEHEIM, , , SECRET", "DEU, GEHEIM, , , CONFIDENTIAL")),
+        ("scheme.toml", '"MARITIME"', '"LOGISTICS"', "twice", ('    "LOGISTICS",', '    "LOGISTICS",\n    "NUCLEAR"')),
+    ],
+)
+def test_says_at_both_lines_that_they_clash(file: str, old: str, new: str, code: str, lines: tuple[str, ...]) -> None:
+    files = _edited(file, old, new)
+    text = files[file].decode()
+    wanted = {text[: text.index(line)].count("\n") + 1 for line in lines}
+    assert wanted == {line for f, line, _, c in _errors(files) if (f, c) == (file, code)}
+
+
+def test_a_status_without_a_beginning_beside_one_without_an_end_is_a_clash_and_no_crash() -> None:
+    files = _edited(
+        "partners.csv",
+        "g2, JPN, active, , , nation, Japan",
+        "g2, JPN, active, , , nation, Japan\ng2, JPN, active, 2020-01-01, , nation, Japan",
+    )
+    assert {code for _, _, _, code in _errors(files)} == {"overlap"}
+
+
+def test_a_toml_mistake_noticed_on_the_next_line_is_said_where_it_was_made() -> None:
+    files = _edited("scheme.toml", '"ARMS-CONTROL",', '"ARMS-CONTROL"')
+    line, column = _place("scheme.toml", '"ARMS-CONTROL",')
+    assert ("scheme.toml", line, column + len('"ARMS-CONTROL"'), "toml") in _errors(files)
+
+
+def test_a_code_that_nothing_names_is_a_warning_where_it_resembles_none() -> None:
+    files = FILES | {"communities.csv": FILES["communities.csv"] + b"g, JPN, TYEE, ,\n"}
+    assert [(finding.code, finding.severity) for finding in check_files(files)] == [("unused-community", Severity.WARNING)]
+    files_too = FILES | {"partners.csv": FILES["partners.csv"] + b"g2, XKX, active, , , nation, Kosovo\n"}
+    assert [(finding.code, finding.severity) for finding in check_files(files_too)] == [("unused-partner", Severity.WARNING)]
+    named = files | {"never.csv": FILES["never.csv"] + b"NEV-0099, TYEE, *, SECRET, NUCLEAR, *, *\n"}
+    assert check_files(named) == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "one"),
+    [
+        ("QUAD", "QUAT", True),
+        ("QUAD", "QUADS", True),
+        ("QUADS", "QUAD", True),
+        ("UQAD", "QUAD", True),
+        ("QUAD", "QUAD", False),
+        ("QUAD", "NATO", False),
+        ("QUAD", "QUADRO", False),
+        ("ABCD", "BADC", False),
+        ("", "A", True),
+    ],
+)
+def test_tells_one_slip_of_the_pen_from_another_word(word: str, other: str, one: bool) -> None:
+    assert is_one_slip(word, other) is one
+
+
+def test_the_handbook_explains_every_code_that_these_tests_meet() -> None:
+    section = (POLICIES / "README.md").read_text(encoding="utf-8").partition("## What the findings say")[2].partition("\n## ")[0]
+    told = {code for line in section.splitlines() if line.startswith("|") for code in re.findall(r"`([a-z0-9-]+)`", line.split("|")[1])}
+    met = {code for _, _, _, code, _ in MISTAKES}
+    assert met - told == set()
 
 
 def test_says_where_a_byte_is_not_utf_8() -> None:
@@ -294,6 +388,7 @@ def test_accepts_what_is_unusual_and_clear() -> None:
         "cases.csv": FILES["cases.csv"].split(b"\n")[0] + b"\n# no cases yet\n",
         "equivalences.csv": b"issuer, name, from, until, level\nCHE, L'\xc3\xa9quivalent (ancien), , , SECRET\n",
         "prohibitions.csv": f"#p, id, deny, ..., from, until, basis\n# {PROHIBITION}\n".encode(),
+        "partners.csv": FILES["partners.csv"] + b"# g2, XKX, active, , , nation, Kosovo, some day\n#remark, one, two, three\n",
     }
     assert check_files(files) == ()
 

@@ -201,10 +201,12 @@ def test_explains_the_decision_with_all_rules_and_the_nearest_misses() -> None:
     explanation = SNAPSHOT.explain("JPN", "release", _label("TOP SECRET"))
     assert explanation.decision == Decision(Outcome.WITHHOLD)
     reasons = {miss.rule: miss.reason for miss in explanation.near_misses if not miss.condition.startswith("g(")}
-    assert reasons["AGR-0002"] == "its ceiling is SECRET, the label is TOP SECRET"
+    assert reasons["AGR-0002"] == "its ceiling is SECRET, the label is TOP SECRET; released if its ceiling were TOP SECRET"
     referred = SNAPSHOT.explain("JPN", "release", _label(to=""))
     assert referred.referable == ("AGR-0004",)
-    assert "the label is addressed to none, not to JPN" in {miss.reason for miss in referred.near_misses if miss.rule == "AGR-0002"}
+    assert "the label is addressed to none, not to JPN; released if the label were addressed to JPN" in {
+        miss.reason for miss in referred.near_misses if miss.rule == "AGR-0002"
+    }
     prohibited = SNAPSHOT.explain("IND", "release", _label(categories="NUCLEAR", to="USA IND"))
     assert prohibited.decision.denied == ("PRO-0005",)
     assert prohibited.referable == ()

@@ -5,6 +5,7 @@ ServiceError
 ├── Refused            the answer is no; the requester is told as much as they may know
 │   ├── Unauthenticated    no valid token: the one 401
 │   ├── Forbidden          a valid token of a role or purpose this route is not for: the one 403
+│   ├── SecondOfficer      this wants another person; said to officers alone: 403 with the reason
 │   ├── NotVisible         absent or withheld: the one 404
 │   └── TooMany            over the client's rate: 429
 ├── Rejected           the request is malformed or unproven; the caller can mend it: 422
@@ -40,6 +41,10 @@ class Unauthenticated(Refused):
 
 class Forbidden(Refused):
     """A valid token, but this route or purpose is not for it."""
+
+
+class SecondOfficer(Refused):
+    """An act that another person must do. Own side only, where the reason may be said."""
 
 
 class NotVisible(Refused):

@@ -33,8 +33,15 @@ REQUEST_BODY_BYTES_MAX: Final = 8 << 20
 """Of a request, save files and imports, which are streamed under limits of their own."""
 PAGE_LIMIT_DEFAULT: Final = 50
 PAGE_LIMIT_MAX: Final = 100
+SEARCH_QUERY_CHARACTERS_MAX: Final = 200
+SEARCH_QUERY_WORDS_MAX: Final = 32
+"""Words of a `q`; in scripts written without spaces a character is one."""
+SEARCH_WORD_CHARACTERS_MAX: Final = 64
+"""A longer word is found by as many of its first characters."""
 TOKEN_LIFETIME_SECONDS: Final = 600
 IDEMPOTENCY_HOURS: Final = 24
+CALENDAR_DAYS_DEFAULT: Final = 90
+CALENDAR_DAYS_MAX: Final = 3660
 LOG_SLOTS: Final = 1024
 """Slots of the heads tree (DESIGN section 7): every log has one, secret to its partner and us."""
 
@@ -66,6 +73,8 @@ class Settings(BaseSettings):
     rate_burst: int = Field(default=2000, ge=1)
     revocation_poll_seconds: float = Field(default=0.4, gt=0, le=0.5)
     """How often a body still being sent asks whether it may go on. With the time that an answer may take, below the second of promise 8."""
+    publish_compare_seconds: float = Field(default=2.0, gt=0, le=600)
+    """How long a publication compares its compiled engine with stock Casbin; a few questions are asked in any case."""
     external_issuer: str | None = None
     """`iss` of an OpenID provider whose tokens are accepted too, for clients registered under it."""
     external_audience: str | None = None

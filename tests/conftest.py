@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,9 @@ from service.store import Database
 from service.store.migrate import migrate
 
 _NUMBERS = itertools.count(1)
+
+# Tests publish hundreds of times; how long engines are compared at each is for operators to choose, and for one test to look at.
+os.environ.setdefault("ENTENTE_PUBLISH_COMPARE_SECONDS", "0.02")
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,12 @@ def policy_problem() -> Responses:
     return {422: {"description": "The bundle is refused", "content": {"application/problem+json": {"schema": _ref(PolicyProblem)}}}}
 
 
+def second_officer() -> Responses:
+    """A 403 that says why: an officer's own act cannot be approved by himself."""
+    content = {"application/problem+json": {"schema": _ref(Problem)}}
+    return {403: {"description": f"{_TITLES[403]}; or this officer may not approve it, and why", "content": content}}
+
+
 def answer(model: type[BaseModel], description: str, *, status: int = 200, recorded: bool = False) -> Responses:
     """A JSON answer of this shape; `recorded` where it names its entry in a log, be it the partner's or `officers`."""
     found: dict[str, Any] = {"description": description, "content": {"application/json": {"schema": _ref(model)}}}

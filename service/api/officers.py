@@ -16,11 +16,20 @@ from service.api.access import Access, CallerDependency, InstallationDependency,
 from service.api.cursors import place_cursor, read_place_cursor
 from service.api.view import view_as
 from service.errors import Conflict, NotVisible, Rejected
-from service.settings import FILE_BYTES_MAX, IMPORT_BYTES_MAX, ITEM_BYTES_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from service.settings import (
+    CALENDAR_DAYS_DEFAULT,
+    CALENDAR_DAYS_MAX,
+    FILE_BYTES_MAX,
+    IMPORT_BYTES_MAX,
+    ITEM_BYTES_MAX,
+    PAGE_LIMIT_DEFAULT,
+    PAGE_LIMIT_MAX,
+)
 from service.sharing import catalogue, importing, looks
 from service.sharing.acts import Actor
 from service.sharing.asks import Asker
 from service.sharing.catalogue import Outcome
+from service.sharing.item_calendar import calendar_of_items
 from service.sharing.ledger import OFFICERS
 from service.store import catalogue as stored
 from service.store.files import Incoming
@@ -177,6 +186,46 @@ async def item_audience(id: str, actor: ActorDependency, installation: Installat
 
     lines, event_id = await asyncio.to_thread(run)
     return JSONResponse({"partners": lines}, headers={**_NO_STORE, "release-event": event_id})
+
+
+@router.get(
+    "/items/{id}/labels",
+    summary="The marking each portion of an item came with, beside the label it has now",
+    responses=describe.answer(shapes.ItemLabels, "A line for every portion", recorded=True) | describe.problems(404) | _PROBLEMS,
+    dependencies=[Depends(no_query)],
+)
+@route(Access.OFFICER)
+async def item_labels(id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
+    def run() -> tuple[dict[str, Any], str]:
+        _item_must_exist(installation, id)
+        entry = installation.acts.look("look.labels", actor, [id], {})
+        with installation.database.reading() as connection:
+            state = installation.world.current(connection)
+            lines = looks.markings(connection, installation.world, state, id, at=installation.clock())
+        return {"portions": lines}, entry.event_id
+
+    body, event_id = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
+
+
+class ItemsCalendarQuery(BaseModel):
+    """How far to look ahead."""
+
+    model_config = ConfigDict(extra="forbid")
+    days: int = Field(default=CALENDAR_DAYS_DEFAULT, ge=1, le=CALENDAR_DAYS_MAX)
+
+
+@router.get(
+    "/items/calendar",
+    summary="What begins and ends in the next days by items' own dates, and who gains or loses by it",
+    responses=describe.answer(shapes.ItemsCalendar, "The dates ahead", recorded=True) | _PROBLEMS,
+)
+@route(Access.OFFICER)
+async def items_calendar(
+    query: Annotated[ItemsCalendarQuery, Query()], actor: ActorDependency, installation: InstallationDependency
+) -> Response:
+    found, entry = await asyncio.to_thread(calendar_of_items, installation, actor, days=query.days)
+    return JSONResponse(found, headers={**_NO_STORE, "release-event": entry.event_id})
 
 
 class QuarantineQuery(BaseModel):
@@ -347,50 +396,3 @@ async def decide(
         return looks.decisions(state.snapshot(installation.clock()), asked.requests)
 
     return JSONResponse({"answers": await asyncio.to_thread(run)}, headers=_NO_STORE)
-
-
-@router.get(
-    "/policies",
-    summary="Every publication, oldest first",
-    responses=describe.answer(shapes.History, "The history") | _PROBLEMS,
-    dependencies=[Depends(no_query)],
-)
-@route(Access.OFFICER)
-async def history(installation: InstallationDependency) -> Response:
-    publications = await asyncio.to_thread(installation.publishing.history)
-    lines = [{"digest": one.digest, "act": one.act, "at": text_of(one.at), "client": one.client} for one in publications]
-    return JSONResponse({"publications": lines}, headers=_NO_STORE)
-
-
-@router.post(
-    "/policies",
-    status_code=201,
-    summary="Upload a bundle into the archive, without putting it in force",
-    openapi_extra=describe.takes(shapes.Upload),
-    responses=describe.answer(shapes.Uploaded, "In the archive", status=201) | _PROBLEMS_OF_BODIES | describe.policy_problem(),
-    dependencies=[Depends(no_query)],
-)
-@route(Access.OFFICER)
-async def upload_policy(
-    upload: Annotated[shapes.Upload, Depends(body_as(shapes.Upload))], actor: ActorDependency, installation: InstallationDependency
-) -> Response:
-    try:
-        files = {name: text.encode("utf-8") for name, text in upload.files.items()}
-    except UnicodeEncodeError:
-        raise Rejected("a file holds half a surrogate pair, expected Unicode", code="body") from None
-    uploaded = await asyncio.to_thread(installation.publishing.upload, files, actor)
-    body = {"digest": uploaded.digest, "findings": [finding.to_json() for finding in uploaded.findings]}
-    return JSONResponse(body, 201, headers=_NO_STORE)
-
-
-@router.post(
-    "/policies/{digest}/publish",
-    summary="Put an archived bundle in force; an older one is a rollback",
-    responses=describe.answer(shapes.Published, "In force") | describe.problems(409) | _PROBLEMS | describe.policy_problem(),
-    dependencies=[Depends(no_query)],
-)
-@route(Access.OFFICER)
-async def publish_policy(digest: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
-    published = await asyncio.to_thread(installation.publishing.publish_archived, digest, actor)
-    body = {"digest": published.digest, "act": published.act, "event_id": published.entry.event_id}
-    return JSONResponse(body, headers=_NO_STORE)

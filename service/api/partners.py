@@ -32,10 +32,11 @@ from service.api.responses import RecordedFile, RecordedResponse
 from service.api.shapes import ItemCopy, ItemList, Me, ReceiptShape, Releases
 from service.errors import NotVisible, Rejected
 from service.releaselog.tiles import TilePath
-from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, SEARCH_QUERY_CHARACTERS_MAX
 from service.sharing import audit
 from service.sharing.asks import Asker, FileAsk, ItemAsk, ListAsk
 from service.sharing.installation import Installation
+from service.sharing.words import read_query
 from service.store import logs
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(admit)], default_response_class=Response)
@@ -57,6 +58,12 @@ class ListQuery(BaseModel):
     category: list[Annotated[str, Field(max_length=100)]] | None = Field(
         default=None, max_length=20, description="Among the copy's categories, any of"
     )
+    q: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=SEARCH_QUERY_CHARACTERS_MAX,
+        description='Words that all stand in one portion of the copy, and `"quoted phrases"`; case and accents do not count',
+    )
 
 
 def _retry_of(request: Request, asker: Asker, *parts: str) -> tuple[str, bytes] | None:
@@ -76,14 +83,17 @@ async def list_items(request: Request, asker: Asker, installation: Installation)
         raise Rejected("expected one of `cursor` and `since`", code="query")
     levels = None if query.level is None else tuple(sorted(set(query.level)))
     categories = None if query.category is None else tuple(sorted(set(query.category)))
+    sought = None if query.q is None else read_query(query.q)
     ask = ListAsk(
         asker=asker,
         copies=installation.copies,
         route="/v1/items",
-        retry=_retry_of(request, asker, "/v1/items", json.dumps([query.limit, query.cursor, query.since, levels, categories])),
+        retry=_retry_of(request, asker, "/v1/items", json.dumps([query.limit, query.cursor, query.since, levels, categories, query.q])),
         limit=query.limit,
         levels=levels,
         categories=categories,
+        q=query.q,
+        sought=sought,
         cursor=query.cursor,
         since=query.since,
         cursors=installation.cursors,

@@ -28,6 +28,10 @@ class _Answer(BaseModel):
     model_config = ConfigDict(json_schema_extra=_absent_not_null)
 
 
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
 class Problem(_Answer):
     """RFC 9457."""
 
@@ -106,10 +110,16 @@ class TextPortion(_Answer):
 
 
 class JsonPortion(_Answer):
+    """A JSON value under the marking of all that stands in it.
+
+    With `markings` where values in it have marks of their own: by pointer (RFC 6901) into `value`, `""` for the rest of it.
+    """
+
     id: OpaqueId
     kind: Literal["json"]
     marking: str
     value: Any
+    markings: dict[str, str] | None = None
 
 
 class FilePortion(_Answer):
@@ -234,10 +244,26 @@ class AudienceOf(_Answer):
     outcome: Literal["release", "in_part", "refer", "withhold"]
     rules: list[str]
     received: list[Received]
+    display: Literal["release", "in_part", "refer", "withhold"]
 
 
 class Audience(_Answer):
     partners: list[AudienceOf]
+
+
+class PortionMarked(_Answer):
+    """A portion's marking as it came, and the label it has now, if any."""
+
+    portion: OpaqueId
+    kind: Literal["title", "text", "json", "file"]
+    marking: str
+    label: dict[str, Any] | None
+
+
+class ItemLabels(_Answer):
+    """The portions of the version in force; none where there is none."""
+
+    portions: list[PortionMarked]
 
 
 class View(_Answer):
@@ -271,6 +297,7 @@ class Miss(_Answer):
 class Why(_Answer):
     referable: list[str]
     near_misses: list[Miss]
+    display: Literal["release", "refer", "withhold"] | None = None
 
 
 class DecideAnswer(_Answer):
@@ -292,20 +319,213 @@ class Uploaded(_Answer):
 
 
 class Published(_Answer):
+    """In force. `timeline` is the digest of the difference it made; the first publication of all has none."""
+
     digest: Sha256
     act: int
+    event_id: OpaqueId
+    timeline: Sha256 | None = None
+
+
+class Pending(_Answer):
+    """Not in force: another officer must approve exactly this timeline."""
+
+    digest: Sha256
+    state: Literal["pending"]
+    timeline: Sha256
+    proposed_by: str
     event_id: OpaqueId
 
 
 class PublicationShape(_Answer):
+    """`client` wanted it; `approver` agreed, where a second officer had to."""
+
     digest: Sha256
     act: int
     at: Moment
     client: str
+    approver: str | None = None
+    timeline: Sha256 | None = None
+
+
+class ProposalShape(_Answer):
+    """A publication that waits for a second officer, or waited, and how that ended."""
+
+    digest: Sha256
+    kind: Literal["policy.publish", "policy.rollback"]
+    before: Sha256
+    timeline: Sha256
+    client: str
+    at: Moment
+    state: Literal["open", "approved", "void", "withdrawn"]
+    closed_at: Moment | None = None
+    closed_by: str | None = None
+    reason: str | None = None
 
 
 class History(_Answer):
     publications: list[PublicationShape]
+    proposals: list[ProposalShape]
+
+
+class OfLevel(_Answer):
+    level: str
+    items: int
+    portions: int
+
+
+class StoredSum(_Answer):
+    items: int
+    portions: int
+    levels: list[OfLevel]
+
+
+class StoredChange(_Answer):
+    """What a partner, for a purpose, gains and loses of what is stored."""
+
+    partner: str
+    purpose: str
+    gained: StoredSum
+    lost: StoredSum
+    items_changed: int
+
+
+class LabelChange(_Answer):
+    """What possible labels a partner gains or loses, with one that shows it, decided by both policies."""
+
+    partner: str
+    action: str
+    purposes: list[str]
+    change: Literal["gains", "loses", "may_ask", "may_not_ask"]
+    highest: str
+    new_words: bool
+    witness: dict[str, Any]
+    before: Literal["release", "refer", "withhold"]
+    after: Literal["release", "refer", "withhold"]
+    rules: list[str]
+    sentence: str
+
+
+class PolicyRow(_Answer):
+    file: str
+    line: int
+    text: str
+
+
+class ChangedRows(_Answer):
+    removed: list[PolicyRow]
+    added: list[PolicyRow]
+
+
+class _Effect(_Answer):
+    stored: list[StoredChange]
+    stored_sha256: str
+    all_labels: list[LabelChange]
+
+
+class MomentShape(_Effect):
+    """What holds from a moment on, until the next; `now`, or a time."""
+
+    from_: str = Field(alias="from")
+
+
+class Difference(_Answer):
+    """What putting a bundle in force would do. `timeline` is the digest that approval is bound to."""
+
+    bundle: Sha256
+    in_force: Sha256 | None = None
+    timeline: Sha256 | None = None
+    needs_approval: bool
+    approval_level: str
+    reasons: list[str]
+    proved: bool
+    cannot: str | None = None
+    moments: list[MomentShape]
+    rows: ChangedRows
+
+
+class DatedRow(PolicyRow):
+    """A row that begins or ends. `id` is a rule's, or the partner's or member's code."""
+
+    id: str
+    change: Literal["begins", "ends"]
+
+
+class CalendarDate(_Effect):
+    at: Moment
+    rows: list[DatedRow]
+    proved: bool
+    cannot: str | None = None
+
+
+class AtEvent(_Request):
+    """A declassification that waits for an event, in words: never by time."""
+
+    event: str = Field(min_length=1, max_length=500)
+
+
+class Exempt(_Request):
+    """An exemption from declassification, by its designation: never by time."""
+
+    exemption: str = Field(min_length=1, max_length=500, examples=["25X1"])
+
+
+class PortionDated(_Answer):
+    """A portion, or an item's compilation under the item's id, whose label changes."""
+
+    portion: OpaqueId
+    kind: Literal["title", "text", "json", "file", "compilation"]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class ItemDated(_Answer):
+    id: OpaqueId
+    ref: str
+    portions: list[PortionDated]
+    gain: list[str]
+    lose: list[str]
+
+
+class PartnerDated(_Answer):
+    partner: str
+    gains: int
+    loses: int
+
+
+class ItemsDate(_Answer):
+    """A date on which labels change by themselves: how many, for whom, and the first of them one by one."""
+
+    at: Moment
+    items: int
+    portions: int
+    partners: list[PartnerDated]
+    changes: list[ItemDated]
+
+
+class ItemUndated(_Answer):
+    """A portion whose declassification has no date."""
+
+    id: OpaqueId
+    ref: str
+    portion: OpaqueId
+    kind: Literal["title", "text", "json", "file"]
+    declassify_on: AtEvent | Exempt
+
+
+class ItemsCalendar(_Answer):
+    since: Moment
+    until: Moment
+    dates: list[ItemsDate]
+    undated: list[ItemUndated]
+    undated_total: int
+
+
+class Calendar(_Answer):
+    bundle: Sha256
+    since: Moment
+    until: Moment
+    dates: list[CalendarDate]
 
 
 class Done(_Answer):
@@ -315,10 +535,6 @@ class Done(_Answer):
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
 Reason = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -326,6 +542,12 @@ class Because(_Request):
     """Why an act is done; part of its record."""
 
     reason: Reason
+
+
+class Approval(_Request):
+    """What is approved: the digest of the timeline, as the difference and the proposal say it."""
+
+    timeline: Sha256
 
 
 class Relabel(_Request):
@@ -366,31 +588,63 @@ class _PortionIn(_Request):
     originators: list[str] | None = Field(default=None, min_length=1)
     not_before: dict[str, str] | None = None
     downgrade_on: Downgrade | None = None
-    declassify_on: str | None = None
+    declassify_on: str | AtEvent | Exempt | None = Field(default=None, description="A date, an event, or an exemption")
+
+
+class TextVariantIn(_PortionIn):
+    """A variant of a title or text for a wider audience, shown in its place to whom it is not released itself."""
+
+    text: str = Field(min_length=1)
 
 
 class TitleIn(_PortionIn):
+    """A title. `tear_line`: its variants, the one that says most first."""
+
     kind: Literal["title"]
     text: str = Field(min_length=1)
+    tear_line: list[TextVariantIn] | None = Field(default=None, min_length=1)
 
 
 class TextIn(_PortionIn):
+    """A text. `tear_line`: its variants, the one that says most first."""
+
     kind: Literal["text"]
     text: str = Field(min_length=1)
+    tear_line: list[TextVariantIn] | None = Field(default=None, min_length=1)
 
 
-class JsonIn(_PortionIn):
-    kind: Literal["json"]
+class PartIn(_PortionIn):
+    """The marking of a value inside a JSON portion, by which it is a portion of its own."""
+
+
+class JsonVariantIn(_PortionIn):
+    """A variant of a JSON value for a wider audience."""
+
     value: Any
 
 
-class FileIn(_PortionIn):
-    """A file sent before, by digest."""
+class JsonIn(_PortionIn):
+    """A JSON value. `markings` marks members and elements in it by themselves, by pointer (RFC 6901); `tear_line` has its variants."""
 
-    kind: Literal["file"]
+    kind: Literal["json"]
+    value: Any
+    markings: dict[str, str | PartIn] | None = None
+    tear_line: list[JsonVariantIn] | None = Field(default=None, min_length=1)
+
+
+class FileVariantIn(_PortionIn):
+    """A file sent before that is a variant of another for a wider audience."""
+
     sha256: Sha256
     name: str = Field(min_length=1, max_length=255)
     media_type: str | None = None
+
+
+class FileIn(FileVariantIn):
+    """A file sent before, by digest. `tear_line`: its variants, the one that says most first."""
+
+    kind: Literal["file"]
+    tear_line: list[FileVariantIn] | None = Field(default=None, min_length=1)
 
 
 class _VersionIn(_Request):

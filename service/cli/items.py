@@ -1,11 +1,11 @@
-"""`entente items import`: items by the line, from a file or a pipe."""
+"""`entente items import`, items by the line, from a file or a pipe; and `calendar`, what their own dates will do."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -13,16 +13,18 @@ from service.cli.session import DONE, REFUSED, AsJson, Data, Policies, Token, ac
 from service.demo import MAPPINGS
 from service.errors import Broken
 from service.identity.clients import Role
+from service.settings import CALENDAR_DAYS_DEFAULT, CALENDAR_DAYS_MAX
 from service.sharing.importing import LocalFiles, SentFiles, import_items
+from service.sharing.item_calendar import calendar_of_items
 
-items_app = typer.Typer(help="Items: import.", no_args_is_help=True)
+items_app = typer.Typer(help="Items: import, calendar.", no_args_is_help=True)
 
 _BLOCK_BYTES = 1 << 18
 
 
 @items_app.callback()
 def items() -> None:
-    """Items: import."""
+    """Items: import, calendar."""
 
 
 @items_app.command("import")
@@ -57,6 +59,54 @@ def import_(
             refused = refused or report.get("result") == "refused"
             say(report)
     raise typer.Exit(REFUSED if refused else DONE)
+
+
+@items_app.command()
+def calendar(
+    days: Annotated[int, typer.Option("--days", help="How far to look ahead.", min=1, max=CALENDAR_DAYS_MAX)] = CALENDAR_DAYS_DEFAULT,
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what begins and ends in the days ahead by items' own dates: embargoes, downgrades, declassifications; and for whom."""
+    with opened(settings_of(data, policies)) as installation:
+        found, _ = calendar_of_items(installation, acting_as(installation, token, Role.OFFICER), days=days)
+    if as_json:
+        say(found)
+        return
+    for line in calendar_lines(found, days=days):
+        say(line)
+
+
+def calendar_lines(found: Mapping[str, Any], *, days: int) -> list[str]:
+    """A calendar of items for people."""
+    lines = [] if found["dates"] else [f"no label changes by itself in the next {days} days"]
+    for date in found["dates"]:
+        at = str(date["at"]).replace("T00:00:00.000000Z", "")
+        lines.append(f"{at}: {date['items']} items, {date['portions']} portions")
+        lines += [f"  {one['partner']} gains in {one['gains']} items, loses in {one['loses']}" for one in date["partners"]]
+        lines += [] if date["partners"] else ["  nobody gains or loses anything"]
+        for item in date["changes"]:
+            told = [f"{way} {' '.join(item[way])}" for way in ("gain", "lose") if item[way]]
+            lines.append(f"  {item['ref']}: {', '.join(told) or 'nobody gains or loses'}")
+            lines += [f"    {one['kind']} {one['portion']}: {_label_told(one['before'], one['after'])}" for one in item["portions"]]
+        if date["items"] > len(date["changes"]):
+            lines.append(f"  and {date['items'] - len(date['changes'])} more items")
+    if found["undated"]:
+        lines.append(f"without a date: {found['undated_total']} portions")
+        for one in found["undated"]:
+            ((name, words),) = one["declassify_on"].items()
+            lines.append(f"  {one['ref']}: {one['kind']} {one['portion']}: {name} {words}")
+    return lines
+
+
+def _label_told(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    def said(value: object) -> str:
+        return (" ".join(value) or "nobody") if isinstance(value, list) else str(value)
+
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return "; ".join(f"{name} {said(before.get(name, []))} -> {said(after.get(name, []))}" for name in names)
 
 
 def _blocks_of(file: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`entente policy check`, `test`, `decide`, `explain`: the commands about policy that read files only (DESIGN section 9).
+"""`entente policy check`, `format`, `test`, `decide`, `explain`: the commands about policy that need files only (DESIGN section 9).
 
 They need no data folder and no token; `--data` and `--token` are accepted, as everywhere, and not used. Exit codes: 0 clean or warnings
 only, 1 errors found in the input or a case that fails, 2 could not do it. What a program reads is on stdout, what went wrong on stderr.
@@ -7,7 +7,10 @@ only, 1 errors found in the input or a case that fails, 2 could not do it. What 
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +19,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from service.errors import Rejected
-from service.labels.intake import label_of
 from service.labels.label import Label
-from service.labels.markings import profile_of
 from service.policy import (
     Bundle,
     EngineKind,
@@ -31,12 +32,16 @@ from service.policy import (
     check_files,
     digest_of,
     load_bundle,
+    read_bundle,
     read_directory,
     run_cases,
 )
+from service.policy.format import format_files
 from service.policy.reader import moment_of
+from service.policy.redundancy import redundancy
+from service.sharing.intake import label_of_marking
 
-policy_app = typer.Typer(help="Policy bundles: check, test, decide, explain.", no_args_is_help=True, add_completion=False)
+policy_app = typer.Typer(help="Policy bundles: check, format, test, decide, explain.", no_args_is_help=True, add_completion=False)
 
 DONE, FOUND, COULD_NOT = 0, 1, 2
 
@@ -66,8 +71,14 @@ def check(
         files = read_directory(folder)
     except Rejected as problem:
         raise _could_not(problem) from None
-    findings = check_files(files, at=_now())
+    now = _now()
+    findings = check_files(files, at=now)
     errors = sum(1 for finding in findings if finding.severity is Severity.ERROR)
+    if not errors:
+        # Not looked for where a bundle is only read: this asks about every possible label.
+        said = {(finding.file, finding.line, finding.code) for finding in findings}
+        idle = redundancy(read_bundle(files), now)
+        findings = tuple(sorted((*findings, *(finding for finding in idle if (finding.file, finding.line, finding.code) not in said))))
     warnings = len(findings) - errors
     digest = None if errors else digest_of(files)
     if as_json:
@@ -79,6 +90,71 @@ def check(
     raise typer.Exit(FOUND if errors or (strict and warnings) else DONE)
 
 
+@policy_app.command("format")
+def format_(
+    directory: Directory = None,
+    policies: Policies = Path("policies"),
+    only_check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if something would change.")] = False,
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Write a bundle's files tidily, saying the same; a file with a mistake in it stays as it is."""
+    folder = directory or policies
+    try:
+        files = read_directory(folder)
+        formatted = format_files(files)
+        changed = sorted(formatted.changed)
+        if not only_check:
+            for name in changed:
+                replace_file(folder / name, old=files[name], new=formatted.changed[name])
+    except Rejected as problem:
+        raise _could_not(problem) from None
+    if as_json:
+        findings = [finding.to_json() for finding in formatted.errors]
+        _say_json({"changed": changed, "written": bool(changed) and not only_check, "findings": findings})
+    else:
+        _say_findings(formatted.errors)
+        for name in changed:
+            typer.echo(f"{folder / name}: {'would be formatted' if only_check else 'formatted'}")
+        if not changed:
+            typer.echo(f"{folder}: nothing to format")
+    raise typer.Exit(FOUND if formatted.errors or (only_check and changed) else DONE)
+
+
+def replace_file(path: Path, *, old: bytes, new: bytes) -> None:
+    """Put `new` in the place of a file's content `old`, whole or not at all, also if the power fails.
+
+    Raises:
+        Rejected: the file is no longer as it was read, or cannot be written.
+    """
+    # A link stays one: what it leads to is written.
+    target = path.resolve()
+    temporary: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(new)
+            stream.flush()
+            os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
+            os.fsync(stream.fileno())
+        if target.read_bytes() != old:
+            raise Rejected(f"`{path}` was changed by someone else meanwhile, run the command again", code="changed-meanwhile")
+        temporary.replace(target)
+        temporary = None
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as failed:
+        raise Rejected(f"cannot write `{path}`: {failed.strerror}", code="unwritable") from failed
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
 @policy_app.command()
 def test(
     directory: Directory = None,
@@ -88,7 +164,7 @@ def test(
     data: Data = Path("data"),
     token: Token = "",
 ) -> None:
-    """Run the bundle's cases: outcome and rules; and say which rules no case exercises."""
+    """Run the bundle's cases: outcome and rules; say where the rules stand that made one fail, and which rules no case exercises."""
     bundle = _bundle(directory or policies)
     report = run_cases(bundle, engine=engine)
     passed = len(report.results) - len(report.failed)
@@ -97,7 +173,16 @@ def test(
             {
                 "digest": bundle.digest,
                 "cases": [
-                    {"case": result.case.name, "line": result.case.place.line, "passed": result.passed, **result.decision.to_json()}
+                    {
+                        "case": result.case.name,
+                        "line": result.case.place.line,
+                        "passed": result.passed,
+                        **result.decision.to_json(),
+                        "see": [
+                            {"rule": cause.rule.id, "file": cause.rule.place.file, "line": cause.rule.place.line, "why": cause.why}
+                            for cause in result.causes
+                        ],
+                    }
                     for result in report.results
                 ],
                 "passed": passed,
@@ -156,28 +241,31 @@ def explain(
     moment = _moment(at)
     bundle = _bundle(policies)
     try:
-        label = label_of_marking(bundle, marking, categories=category or (), originators=originator or (bundle.scheme.own,))
+        label = label_of_marking(
+            bundle,
+            marking,
+            portion=marking.startswith("("),
+            categories=category or (),
+            originators=originator or (bundle.scheme.own,),
+            at=moment,
+        )
     except Rejected as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(FOUND) from None
-    explanation = bundle.snapshot(moment).explain(partner, action, label, purpose)
+    snapshot = bundle.snapshot(moment)
+    explanation = snapshot.explain(partner, action, label, purpose)
+    # What may be shown is told apart from what goes out: nothing is ever sent by it.
+    display = None if action == "display" else snapshot.decide(partner, "display", label, purpose)
     if as_json:
-        _say_json(explanation_json(explanation, label))
+        _say_json(explanation_json(explanation, label) | ({} if display is None else {"display": display.outcome}))
     else:
-        typer.echo("\n".join(explanation_lines(bundle, explanation, partner=partner, action=action)))
+        lines = explanation_lines(bundle, explanation, partner=partner, action=action)
+        if display is not None and display.outcome != explanation.decision.outcome:
+            by = f" by {' '.join(display.rules)}" if display.rules else ""
+            lines.append(f"display to {partner}: {display.outcome}{by}")
+        typer.echo("\n".join(lines))
     if explanation.decision.error is not None:
         raise typer.Exit(FOUND)
-
-
-def label_of_marking(bundle: Bundle, marking: str, *, categories: Iterable[str], originators: Iterable[str]) -> Label:
-    """The label of a banner or a portion mark, in the profile of the bundle's scheme.
-
-    Raises:
-        Rejected: it is not a marking, or names what the bundle lacks.
-    """
-    profile = profile_of(bundle.scheme)
-    parsed = profile.parse_portion(marking) if marking.startswith("(") else profile.parse_banner(marking)
-    return label_of(parsed, categories=categories, originators=originators, scheme=bundle.scheme, known_codes=bundle.known_codes)
 
 
 def explanation_json(explanation: Explanation, label: Label) -> dict[str, Any]:

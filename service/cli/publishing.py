@@ -1,27 +1,39 @@
-"""`entente policy publish`, `history`, `rollback`, `explain`: policy as it is in force. (`policy` has those that read files only.)"""
+"""`entente policy publish`, `approve`, `withdraw`, `rollback`, `history`, `explain`: policy as it is in force.
+
+(`policy` has the commands that read files only, `difference` those that show what an edit or time would do.) Exit 1 is a refusal, or a
+publication that waits for another officer.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from service.cli.policy import At, check, decide, explanation_json, explanation_lines, test
+from service.cli.difference import calendar, diff
+from service.cli.policy import At, check, decide, explanation_json, explanation_lines, format_, test
 from service.cli.policy import explain as explain_marking
-from service.cli.session import REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
+from service.cli.report import difference_text, findings_told
+from service.cli.session import DONE, REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict
 from service.identity.clients import Role
-from service.policy import Bundle, Explanation, PolicyRejected, check_files, read_directory
+from service.policy import Bundle, Explanation, Finding, check_files, read_directory
 from service.sharing.copies import decide_item
+from service.sharing.examination import difference_json
 from service.sharing.installation import Installation, system_clock
-from service.sharing.publishing import Published
+from service.sharing.publishing import Examined, Pending, Published
+from service.sharing.told import history_json, pending_json, published_json
 from service.store import catalogue
-from service.store.times import micros, moment_of, text_of
+from service.store.times import micros, moment_of
+
+Digest = Annotated[str, typer.Argument(metavar="DIGEST", help="Of a bundle in the archive, or its first 8 characters or more.")]
 
 policy_app = typer.Typer(help="Policy: check, test and decide from files; publish, and what is in force.", no_args_is_help=True)
-for _command in (check, test, decide):
+for _command in (check, test, decide, diff, calendar):
     policy_app.command()(_command)
+policy_app.command("format")(format_)
 
 
 @policy_app.command()
@@ -29,61 +41,86 @@ def publish(
     directory: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="The bundle's folder; default `--policies`.", show_default=False)
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show what it would do; do nothing.")] = False,
     data: Data = None,
     policies: Policies = None,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put a bundle in force: read, checked, its cases run. Whatever is wrong, the one in force stays."""
+    """Put a bundle in force, or propose it where another officer must approve. Whatever is wrong, the one in force stays."""
     settings = settings_of(data, policies)
     files = read_directory(directory or settings.policies)
-    with opened(settings) as installation:
+    with opened(settings) as installation, findings_told(as_json):
         actor = acting_as(installation, token, Role.OFFICER)
-        try:
-            published = installation.publishing.publish(files, actor)
-        except PolicyRejected as rejected:
-            _say_rejected(rejected, as_json)
-            raise typer.Exit(REFUSED) from None
-    findings = check_files(files, at=system_clock())
-    if as_json:
-        say({**_published_json(published), "findings": [finding.to_json() for finding in findings]})
-        return
-    for finding in findings:
-        say(f"{finding} ({finding.severity})")
-    say(f"in force: {published.digest}, act {published.act}, event {published.entry.event_id}")
+        if dry_run:
+            examined = installation.publishing.examine(files, actor)
+            _say_examined(examined, as_json)
+            raise typer.Exit(REFUSED if examined.weighed.reasons else DONE)
+        done = installation.publishing.publish(files, actor)
+    _say_done(done, as_json, findings=check_files(files, at=system_clock()))
 
 
 @policy_app.command()
 def rollback(
-    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="Of a bundle in the archive; `history` names them.")],
+    digest: Digest,
     data: Data = None,
     policies: Policies = None,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put an archived bundle in force again."""
+    """Put an archived bundle in force again; where that gains what must be approved, another officer does."""
+    with opened(settings_of(data, policies)) as installation, findings_told(as_json):
+        done = installation.publishing.publish_archived(digest, acting_as(installation, token, Role.OFFICER))
+    _say_done(done, as_json)
+
+
+@policy_app.command()
+def approve(
+    digest: Digest,
+    timeline: Annotated[
+        str, typer.Option("--timeline", metavar="HEX", help="The timeline you have seen; default the one proposed.", show_default=False)
+    ] = "",
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve what another officer proposed, and put it in force; if it would do something else by now, it is void."""
+    with opened(settings_of(data, policies)) as installation, findings_told(as_json):
+        done = installation.publishing.approve(digest, acting_as(installation, token, Role.OFFICER), timeline=timeline or None)
+    _say_done(done, as_json)
+
+
+@policy_app.command()
+def withdraw(
+    digest: Digest,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.", show_default=False)] = "",
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Close a proposal without publishing: you think better of it, or refuse another officer's."""
     with opened(settings_of(data, policies)) as installation:
-        actor = acting_as(installation, token, Role.OFFICER)
-        try:
-            published = installation.publishing.publish_archived(digest, actor)
-        except PolicyRejected as rejected:
-            _say_rejected(rejected, as_json)
-            raise typer.Exit(REFUSED) from None
-    line = f"in force: {published.digest}, act {published.act}, event {published.entry.event_id}"
-    say(_published_json(published) if as_json else line)
+        entry = installation.publishing.withdraw(digest, acting_as(installation, token, Role.OFFICER), reason=reason)
+    say({"result": "withdrawn", "event_id": entry.event_id} if as_json else f"withdrawn, event {entry.event_id}")
 
 
 @policy_app.command()
 def history(data: Data = None, policies: Policies = None, token: Token = "", as_json: AsJson = False) -> None:
-    """Every publication, oldest first; the last one is in force."""
+    """Every publication, oldest first, the last one in force; and every proposal that is not one of them, with how it stands."""
     with opened(settings_of(data, policies)) as installation:
-        publications = installation.publishing.history()
-    lines = [{"act": one.act, "at": text_of(one.at), "digest": one.digest, "client": one.client} for one in publications]
+        found = history_json(installation.publishing.history())
     if as_json:
-        say({"publications": lines})
+        say(found)
         return
-    for line in lines:
-        say(f"{line['at']}  {line['digest']}  act {line['act']}  by {line['client']}")
+    for line in found["publications"]:
+        approved = f", approved by {line['approver']}" if "approver" in line else ""
+        say(f"{line['at']}  {line['digest']}  act {line['act']}  by {line['client']}{approved}")
+    for line in found["proposals"]:
+        if line["state"] != "approved":
+            ended = f" by {line['closed_by']}: {line['reason']}" if "closed_by" in line else ", waits for another officer"
+            say(f"{line['at']}  {line['digest']}  proposed by {line['client']}, {line['state']}{ended}")
 
 
 @policy_app.command()
@@ -179,13 +216,35 @@ def _part_lines(bundle: Bundle, explanation: Explanation, kind: str, marking: st
     return [f"{kind} {marking}".rstrip() + f": {first}", *rest]
 
 
-def _published_json(published: Published) -> dict[str, Any]:
-    return {"digest": published.digest, "act": published.act, "event_id": published.entry.event_id}
-
-
-def _say_rejected(rejected: PolicyRejected, as_json: bool) -> None:
+def _say_done(done: Published | Pending, as_json: bool, *, findings: Sequence[Finding] = ()) -> None:
+    """What was done; exit 1 where it waits for another officer."""
+    pending = isinstance(done, Pending)
+    body = pending_json(done) if isinstance(done, Pending) else published_json(done)
+    difference = difference_json(done.bundle, done.weighed)
     if as_json:
-        say({"digest": None, "findings": [finding.to_json() for finding in rejected.findings]})
+        say({**body, "findings": [finding.to_json() for finding in findings]} | ({"difference": difference} if pending else {}))
+    else:
+        for finding in findings:
+            say(f"{finding} ({finding.severity})")
+        if isinstance(done, Pending):
+            for line in difference_text(difference, witnesses=True):
+                say(line)
+            say(f"not in force: proposed, event {done.entry.event_id}; to be approved by another officer with")
+            say(f"  entente policy approve {done.digest} --timeline {done.proposal.timeline}")
+        else:
+            say(f"in force: {done.digest}, act {done.act}, event {done.entry.event_id}")
+    if pending:
+        raise typer.Exit(REFUSED)
+
+
+def _say_examined(examined: Examined, as_json: bool) -> None:
+    difference = difference_json(examined.bundle, examined.weighed)
+    findings = examined.bundle.findings
+    if as_json:
+        say({**difference, "digest": examined.bundle.digest, "findings": [finding.to_json() for finding in findings]})
         return
-    for finding in rejected.findings:
-        say(f"{finding} ({finding.severity})" if finding.severity == "warning" else str(finding))
+    for finding in findings:
+        say(f"{finding} ({finding.severity})")
+    for line in difference_text(difference, witnesses=True):
+        say(line)
+    say(f"every check passed; compared with stock casbin on {examined.compared.asked} questions; nothing was done")

@@ -35,6 +35,14 @@ class Actor:
     route: str
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A leaf of its own that is written together with an act's: both are on record, or neither."""
+
+    type: str
+    details: Mapping[str, object]
+
+
 @dataclass(slots=True)
 class Act:
     """An act under way. `state` is what was in force before it; None before the first publication."""
@@ -50,6 +58,10 @@ class Act:
     """Items it concerns, named in its leaf."""
     details: dict[str, object] = field(default_factory=dict)
     """What it did, for the record."""
+    before: list[Beside] = field(default_factory=list)
+    """What belongs to it and comes before it in the log: the approval by which it is done."""
+    after: list[Beside] = field(default_factory=list)
+    """What follows from it: the proposals it made void."""
     entry: Entry | None = None
     """Its leaf, once committed."""
 
@@ -114,7 +126,7 @@ class Acts:
             act = Act(connection, fence.act + 1, at, state, labels, self._world.label_ids)
             policies.raise_fence(connection, act=act.number, at=at)
             yield act
-            entry = self._record(connection, type_, actor, act.items, act.details, act=act.number, at=at)
+            entry = self._record_act(act, type_, actor)
         act.entry = entry
         self._take_up()
 
@@ -139,7 +151,7 @@ class Acts:
             at = max(micros(self._clock()), fence.at, policies.latest_log_time(connection))
             act = Act(connection, fence.act, at, self._state(connection), ChainMap({}, dict(self._world.labels)), self._world.label_ids)
             yield act
-            entry = self._record(connection, type_, actor, act.items, act.details, act=fence.act, at=at)
+            entry = self._record_act(act, type_, actor)
         act.entry = entry
 
     def _state(self, connection: Connection) -> PolicyState | None:
@@ -153,6 +165,16 @@ class Acts:
     ) -> Entry:
         heads = self._ledger.lock(connection, [OFFICERS])
         return self._ledger.append(connection, heads, [officers_draft(type_, actor, items, details, act=act)], at=at)[0]
+
+    def _record_act(self, act: Act, type_: str, actor: Actor) -> Entry:
+        """The leaf of an act, with those beside it."""
+        drafts = [
+            *(officers_draft(beside.type, actor, [], beside.details, act=act.number) for beside in act.before),
+            officers_draft(type_, actor, act.items, act.details, act=act.number),
+            *(officers_draft(beside.type, actor, [], beside.details, act=act.number) for beside in act.after),
+        ]
+        heads = self._ledger.lock(act.connection, [OFFICERS])
+        return self._ledger.append(act.connection, heads, drafts, at=act.at)[len(act.before)]
 
 
 def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object], *, act: int) -> Draft:

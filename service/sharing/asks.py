@@ -23,8 +23,9 @@ from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, dec
 from service.sharing.cursors import Cursors, PlaceKind, binding_of
 from service.sharing.gate import Prepared, StoredFile, digest_of
 from service.sharing.policies import Policies, PolicyState
-from service.store import Connection, catalogue, visibility
+from service.store import Connection, catalogue, search, visibility
 from service.store.catalogue import VersionAt
+from service.store.search import Effort, Sought
 from service.store.tables import FOREVER
 from service.store.times import moment_of, text_of
 from service.store.visibility import START, Listed, Place
@@ -177,11 +178,18 @@ class FileAsk(_Ask):
 
 @dataclass(frozen=True, slots=True)
 class ListAsk(_Ask):
-    """`GET /v1/items`. `levels` and `categories` are names, any of; None for no filter. At most one of `cursor`, `since`."""
+    """`GET /v1/items`. `levels` and `categories` are names, any of; None for no filter. At most one of `cursor`, `since`.
+
+    `sought` is what `q` looks for, None where there is none; `q` itself is kept for the sealed record alone. `effort` moves how it is
+    looked for and not what is found; None for the usual.
+    """
 
     limit: int = 50
     levels: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
+    q: str | None = None
+    sought: Sought | None = None
+    effort: Effort | None = None
     cursor: str | None = None
     since: str | None = None
     cursors: Cursors | None = None
@@ -199,17 +207,12 @@ class ListAsk(_Ask):
             after = cursors.open(self.since, PlaceKind.BOOKMARK, binding)
         snapshot = state.snapshot(moment_of(at))
         lane = visibility.lane_id(connection, self.partner, self.purpose)
-        listed = visibility.page(
-            connection,
-            lane=lane,
-            at=at,
-            after=after,
-            limit=self.limit + 1,
-            levels=_ranks(self.levels, state.bundle.scheme),
-            categories=self.categories,
-        )
+        listed, holding = self._listed(connection, state.bundle.scheme, lane=lane, at=at, after=after)
         page: Sequence[Listed] = listed[: self.limit]
         shown = _shown_page(connection, state, world, self.copies, self.asker, [line.item_id for line in page], snapshot, at=at)
+        if holding is not None:
+            # The index of words is no permission either: what was found in a portion that the copy does not hold was not found.
+            shown = {item_id: one for item_id, one in shown.items() if not holding[item_id].isdisjoint(one.copy.portion_ids)}
         entries, shown, page = _within_bytes(page, shown)
         last = Place(page[-1].visible_since, page[-1].item_id) if page else after
         members = [b'"items":[' + b",".join(entries) + b"]"]
@@ -234,13 +237,34 @@ class ListAsk(_Ask):
             copies={one.copy.sha256: one.copy.body for one in shown.values()},
         )
 
+    def _listed(
+        self, connection: Connection, scheme: Scheme, *, lane: int, at: int, after: Place
+    ) -> tuple[list[Listed], Mapping[str, frozenset[str]] | None]:
+        """One line more than the page may have; and for a search, in which portions of each item it was found."""
+        limit, levels = self.limit + 1, _ranks(self.levels, scheme)
+        if self.sought is None:
+            found = visibility.page(connection, lane=lane, at=at, after=after, limit=limit, levels=levels, categories=self.categories)
+            return found, None
+        searched = search.found_page(
+            connection,
+            self.sought,
+            lane=lane,
+            at=at,
+            after=after,
+            limit=limit,
+            levels=levels,
+            categories=self.categories,
+            effort=self.effort,
+        )
+        return [line for line, _ in searched], {line.item_id: portions for line, portions in searched}
+
     def _cursors(self) -> Cursors:
         if self.cursors is None:
             raise ValueError("a list is asked for with the cursors of this installation")
         return self.cursors
 
     def _binding(self) -> bytes:
-        filters = json.dumps([self.levels, self.categories])
+        filters = json.dumps([self.levels, self.categories, None if self.sought is None else self.sought.phrases])
         return binding_of(self.client, self.log, self.partner, self.purpose, self.route, filters)
 
     def _query(self) -> Mapping[str, object]:
@@ -249,6 +273,8 @@ class ListAsk(_Ask):
             query["level"] = list(self.levels)
         if self.categories is not None:
             query["category"] = list(self.categories)
+        if self.q is not None:
+            query["q"] = self.q
         if self.cursor is not None or self.since is not None:
             query["continued"] = True
         return query

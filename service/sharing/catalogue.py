@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.errors import Conflict, Rejected
-from service.labels.intake import check_label, label_of
+from service.labels.intake import check_label
 from service.labels.label import Label, LabelError
 from service.labels.markings import profile_of
 from service.sharing.acts import Act
-from service.sharing.intake import ItemDraft, PortionDraft
-from service.store import catalogue, visibility
+from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
+from service.sharing.tear_lines import may_appear, places
+from service.store import catalogue, search, visibility
 from service.store.catalogue import ItemRecord, LabelStretch, PortionRecord, VersionRecord
 from service.store.tables import FOREVER
+from service.store.times import moment_of
 
 STORED: Final = "stored"
 QUARANTINED: Final = "quarantined"
@@ -72,6 +74,9 @@ class _Writer:
         self._items: list[ItemRecord] = []
         self._versions: list[VersionRecord] = []
         self._members: dict[int, Sequence[tuple[str, str]]] = {}
+        self._parts: dict[tuple[int, int], tuple[int, str]] = {}
+        self._instead_of: dict[tuple[int, int], int] = {}
+        self._declassify_on: dict[tuple[int, int], str] = {}
         self._portions: list[PortionRecord] = []
         self._timelines: dict[str, Sequence[LabelStretch]] = {}
         self._sets: list[tuple[str, int, int, frozenset[int]]] = []
@@ -84,10 +89,13 @@ class _Writer:
         catalogue.add_items(connection, self._items, at=at)
         catalogue.add_versions(connection, self._versions, at=at)
         catalogue.add_portions(connection, self._portions)
-        catalogue.add_version_portions(connection, self._members)
+        catalogue.add_version_portions(
+            connection, self._members, self._parts, instead_of=self._instead_of, declassify_on=self._declassify_on
+        )
         catalogue.add_timeline(connection, self._timelines)
         write_label_sets(self._act, self._sets)
-        self._items, self._versions, self._members, self._portions, self._timelines, self._sets = [], [], {}, [], {}, []
+        self._items, self._versions, self._members, self._parts, self._portions = [], [], {}, {}, []
+        self._timelines, self._sets, self._instead_of, self._declassify_on = {}, [], {}, {}
 
     def store(self, draft: ItemDraft, *, update: bool) -> Outcome:
         connection = self._act.connection
@@ -105,17 +113,31 @@ class _Writer:
         number = catalogue.latest_version_number(connection, known.id) + 1
         before = catalogue.version_in_force(connection, known.id)
         portions = [] if before is None else [portion for portion, _ in catalogue.portions_of_version(connection, before.id)]
-        outcome = self._write(draft, known.id, number, portions, was_whole=before is not None and before.whole)
+        stood = [] if before is None else catalogue.tear_lines_of_version(connection, before.id)
+        outcome = self._write(draft, known.id, number, portions, was_whole=before is not None and before.whole, stood=stood)
         if outcome.result == STORED:
             catalogue.set_version_in_force(connection, known.id, number)
         return outcome
 
     def _write(
-        self, draft: ItemDraft, item_id: str, number: int, before: Sequence[PortionRecord] | None, *, was_whole: bool = False
+        self,
+        draft: ItemDraft,
+        item_id: str,
+        number: int,
+        before: Sequence[PortionRecord] | None,
+        *,
+        was_whole: bool = False,
+        stood: Sequence[tuple[str, int | None]] = (),
     ) -> Outcome:
-        """Write a version; `before` are the portions in force, None for a new item, and `was_whole` whether they went out only together."""
+        """Write a version; `before` are the portions in force, None for a new item, and `was_whole` whether they went out only together.
+
+        Args:
+            stood: of the portions in force, by id, which was a tear-line of which.
+        """
         connection, at = self._act.connection, self._act.at
-        version = VersionRecord(self._next_version_id, item_id, number, draft.marking, draft.whole)
+        instead_of = [drafted.instead_of for drafted in draft.portions]
+        tear_lines = any(original is not None for original in instead_of)
+        version = VersionRecord(self._next_version_id, item_id, number, draft.marking, draft.whole, tear_lines)
         self._next_version_id += 1
         self._versions.append(version)
         if draft.hold is not None:
@@ -149,6 +171,13 @@ class _Writer:
         if draft.compilation is not None:
             timelines[item_id] = self._stretches(draft.compilation)
         self._members[version.id] = members
+        for position, drafted in enumerate(draft.portions):
+            if drafted.within is not None and drafted.place is not None:
+                self._parts[version.id, position] = (drafted.within, drafted.place)
+            if drafted.instead_of is not None:
+                self._instead_of[version.id, position] = drafted.instead_of
+            if drafted.declassify_on is not None:
+                self._declassify_on[version.id, position] = drafted.declassify_on
         if before is None:
             self._timelines.update(timelines)
             self.fresh.append(item_id)
@@ -156,15 +185,21 @@ class _Writer:
             self.flush()
             gone = [portion_id for ids in unchanged.values() for portion_id in ids]
             was_compiled = item_id in catalogue.timelines_of(connection, [item_id], at=at)
-            if draft.compilation is None and was_compiled:
+            uncompiled = draft.compilation is None and was_compiled
+            if uncompiled:
                 gone.append(item_id)
             together = draft.whole or draft.compilation is not None
+            opened = may_appear(
+                _places([portion_id for portion_id, _ in stood], [original for _, original in stood]),
+                _places([portion_id for portion_id, _ in members], instead_of),
+            )
             for timeline_id in gone:
                 catalogue.end_timeline(connection, timeline_id, at=at)
             # What was held back by a part that is gone, or by having to go out whole, may be visible now for the first time,
             # though none of its portions changed: it is labelled anew, so that no poller's bookmark lies beyond it. Who saw it
-            # before saw all of it, and so learns nothing from its moving.
-            relabel_timelines(self._act, timelines, anew=(was_whole or was_compiled) and (bool(gone) or not together))
+            # before saw something at every place, and so learns nothing from its moving. A portion that is gone from a place at
+            # which its tear-line stays is no such part: whoever is shown the tear-line is not to see that it was there.
+            relabel_timelines(self._act, timelines, anew=(was_whole or was_compiled) and (opened or uncompiled or not together))
             catalogue.end_label_sets(connection, item_id, at=at)
             self.changed.append(item_id)
         self._sets.extend(label_sets_ahead(item_id, list(timelines.values()), at=at))
@@ -184,6 +219,10 @@ class _Writer:
         # A draft may have been read a moment before the act began: its first stretch holds from the act on.
         at = self._act.at
         return [LabelStretch(max(from_at, at), until, self._label_ids[label.digest()]) for from_at, until, label in timeline if until > at]
+
+
+def _places(portion_ids: Sequence[str], instead_of: Sequence[int | None]) -> list[frozenset[str]]:
+    return [frozenset(portion_ids[number] for number in place) for place in places(instead_of)]
 
 
 def _content_of(portion: PortionDraft | PortionRecord) -> tuple[object, ...]:
@@ -268,13 +307,11 @@ def _new_label(act: Act, marking: str | None, label: object, before: Label) -> L
         if marking is None:
             given = Label.from_json(label)
             check_label(given, scheme=bundle.scheme, known_codes=bundle.known_codes)
+            # What no marking of the profile can say could be released and not be written.
+            profile_of(bundle.scheme).write_portion(given)
             return given
-        return label_of(
-            profile_of(bundle.scheme).parse_portion(marking),
-            categories=before.categories,
-            originators=before.originators,
-            scheme=bundle.scheme,
-            known_codes=bundle.known_codes,
+        return label_of_marking(
+            bundle, marking, portion=True, categories=before.categories, originators=before.originators, at=moment_of(act.at)
         )
     except LabelError as error:
         raise Rejected(str(error), code="label") from None
@@ -289,6 +326,7 @@ def withdraw(act: Act, item_id: str, *, reason: str) -> None:
     item = _item_in_force(act, item_id)
     catalogue.withdraw(act.connection, item_id, at=act.at)
     visibility.drop_offers(act.connection, item_id)
+    search.drop_rows(act.connection, item_id)
     act.items.append(item_id)
     act.details |= {"ref": item.ref, "reason": reason}
 

@@ -16,14 +16,19 @@ from typing import Final
 
 from service.labels.label import Label
 from service.labels.markings import profile_of
-from service.labels.rollup import copy_label, copy_portion_label
+from service.labels.rollup import copy_label, copy_marks
 from service.policy import Bundle, Decision, Outcome, Snapshot
+from service.releaselog.leaf import canonical
+from service.sharing.parts import Joined, join
+from service.sharing.tear_lines import places_at
+from service.sharing.tear_lines import shown as first_shown
 from service.store.catalogue import PortionAt, PortionRecord, VersionAt
 from service.store.tables import FOREVER
 from service.store.times import micros_or_forever
 
 TITLE: Final = "title"
 FILE: Final = "file"
+JSON: Final = "json"
 IN_PART: Final = "in_part"
 
 
@@ -45,7 +50,10 @@ class ItemDecision:
 def decide_item(
     version: VersionAt, labels: Mapping[int, Label], snapshot: Snapshot, *, partner: str, purpose: str, action: str = "release"
 ) -> ItemDecision:
-    """Decide every portion of a version by its label, and the whole by its compilation where it has one."""
+    """Decide every portion of a version by its label, and the whole by its compilation where it has one.
+
+    Where a portion has tear-lines, the first of them that is released is: `released` are those that are shown.
+    """
     decisions: dict[int, Decision] = {}
 
     def of(label_id: int) -> Decision:
@@ -53,12 +61,16 @@ def decide_item(
             decisions[label_id] = snapshot.decide(partner, action, labels[label_id], purpose)
         return decisions[label_id]
 
-    released = tuple(portion for portion in version.portions if of(portion.label_id).outcome is Outcome.RELEASE)
+    goes = [of(portion.label_id).outcome is Outcome.RELEASE for portion in version.portions]
+    places = places_at(version.portions)
+    shown = [number for place in places if (number := first_shown(place, goes.__getitem__)) is not None]
+    released = tuple(version.portions[number] for number in shown)
     whole = version.whole or version.compilation is not None
-    complete = len(released) == len(version.portions) and not version.unlabelled
+    filled = len(shown) == len(places) and not version.unlabelled
+    complete = filled and all(portion.instead_of is None for portion in released)
     if version.compilation is not None:
-        complete = complete and of(version.compilation[0]).outcome is Outcome.RELEASE
-    if whole and not complete:
+        filled = complete = complete and of(version.compilation[0]).outcome is Outcome.RELEASE
+    if whole and not filled:
         released = ()
     ends = [portion.label_until for portion in version.portions]
     if version.compilation is not None:
@@ -108,17 +120,30 @@ def render_copy(
     parts = [labels[portion.label_id] for portion in released]
     if version.compilation is not None:
         parts.append(labels[version.compilation[0]])
-    label = copy_label(parts, partner=partner, scheme=scheme, members=members)
+    marks = copy_marks(parts, partner=partner, scheme=scheme, members=members)
+    label = marks.banner
     head = {"id": version.item_id, "marking": profile.write_banner(label), "level": label.level, "categories": list(label.categories)}
     portions: list[bytes] = []
     files: dict[str, PortionRecord] = {}
-    for shown in released:
+    documents = _Documents(released)
+    for number, (shown, mark_label) in enumerate(zip(released, marks.portions, strict=False)):
         portion = shown.portion
         if portion.kind == TITLE:
             head["title"] = portion.content.decode("utf-8")
             continue
-        mark = profile.write_portion(copy_portion_label(labels[shown.label_id], partner=partner, scheme=scheme))
-        portions.append(_portion_json(portion, mark))
+        if documents.stands_in_another(number):
+            continue
+        held = documents.joined(number)
+        if held is not None:
+            # Its mark is that of all that stands in it; `markings` says which value has which, `""` being what has no mark of its own.
+            inside = [mark_label, *(marks.portions[part] for part in held.pointers)]
+            mark = profile.write_portion(copy_label(inside, partner=partner, scheme=scheme, members=members))
+            own = {"": profile.write_portion(mark_label)}
+            own |= {pointer: profile.write_portion(marks.portions[part]) for part, pointer in held.pointers.items()}
+            portions.append(_json_with_parts(portion, mark, held.value, own))
+            continue
+        mark = profile.write_portion(mark_label)
+        portions.append(_portion_json(portion, mark, part=shown.within is not None))
         if portion.kind == FILE:
             files[portion.id] = portion
     members_json = _json(head)[:-1]
@@ -128,11 +153,47 @@ def render_copy(
     return Copy(body, sha256, listed, files, tuple(shown.portion.id for shown in released))
 
 
-def _portion_json(portion: PortionRecord, mark: str) -> bytes:
+class _Documents:
+    """Which released parts of JSON values stand in which released containers (`sharing.parts`)."""
+
+    def __init__(self, released: Sequence[PortionAt]) -> None:
+        self._released: Final = released
+        self._parts: Final[dict[int, list[int]]] = {}
+        containers = {shown.position: number for number, shown in enumerate(released) if shown.portion.kind == JSON}
+        for number, shown in enumerate(released):
+            if shown.within in containers:
+                self._parts.setdefault(containers[shown.within], []).append(number)
+        self._inside: Final = {number for parts in self._parts.values() for number in parts}
+
+    def stands_in_another(self, number: int) -> bool:
+        return number in self._inside
+
+    def joined(self, number: int) -> Joined | None:
+        """A released portion with all that stands in it; None where nothing does, and it is written as it was kept."""
+        if number not in self._parts:
+            return None
+        held = self._joined(number)
+        portion = self._released[number]
+        if portion.within is None or portion.portion.name is None:
+            return held
+        return join({}, {number: (json.dumps([[], portion.portion.name]), held)}).without(number)
+
+    def _joined(self, number: int) -> Joined:
+        parts = {part: (self._released[part].place or "", self._joined(part)) for part in self._parts.get(number, ())}
+        return join(json.loads(self._released[number].portion.content), parts)
+
+
+def _json_with_parts(portion: PortionRecord, mark: str, value: object, markings: Mapping[str, str]) -> bytes:
     head = {"id": portion.id, "kind": portion.kind, "marking": mark}
-    if portion.kind == "json":
+    return _json(head)[:-1] + b',"value":' + canonical(value) + b',"markings":' + canonical(dict(markings)) + b"}"
+
+
+def _portion_json(portion: PortionRecord, mark: str, *, part: bool = False) -> bytes:
+    head = {"id": portion.id, "kind": portion.kind, "marking": mark}
+    if portion.kind == JSON:
         # The value was made canonical when it came in; it is written as it is, never read and written again.
-        return _json(head)[:-1] + b',"value":' + portion.content + b"}"
+        value = b"{" + canonical(portion.name) + b":" + portion.content + b"}" if part and portion.name is not None else portion.content
+        return _json(head)[:-1] + b',"value":' + value + b"}"
     if portion.kind == FILE:
         head |= {"name": portion.name or "", "media_type": portion.media_type or ""}
         return _json(head)[:-1] + b',"bytes":%d,"sha256":"%s"}' % (portion.size, portion.content_sha256.hex().encode("ascii"))

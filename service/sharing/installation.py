@@ -26,6 +26,7 @@ from service.settings import IDEMPOTENCY_HOURS, Settings
 from service.sharing.acts import MACHINE, Actor, Acts, officers_draft
 from service.sharing.asks import CopyCache
 from service.sharing.cursors import Cursors
+from service.sharing.examination import Examiner
 from service.sharing.gate import Clock, Gate
 from service.sharing.ledger import OFFICERS, Ledger
 from service.sharing.policies import Policies, ReadBundle
@@ -122,6 +123,7 @@ def open_installation(
         idempotency_hours=IDEMPOTENCY_HOURS,
     )
     acts = Acts(database=database, ledger=ledger, world=world, clock=clock)
+    examiner = Examiner(database=database, world=world, read_bundle=read_bundle, compare_seconds=settings.publish_compare_seconds)
     keys = KeyRing(token_key)
     issuer = EmbeddedIssuer(keys, issuer=instance.name, audience=instance.audience)
     hasher = SecretHasher()
@@ -143,7 +145,7 @@ def open_installation(
         world=world,
         gate=gate,
         acts=acts,
-        publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, read_bundle=read_bundle),
+        publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),
         registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),
         directory=directory,
         keys=keys,

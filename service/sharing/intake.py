@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ import rfc8785
 
 from service.errors import Rejected
 from service.labels.effective import DatedLabel, timeline
+from service.labels.equivalence import read_marking
 from service.labels.intake import check_label, label_of
 from service.labels.label import Label, LabelError
 from service.labels.markings import profile_of
@@ -28,16 +29,17 @@ from service.labels.scheme import ReleasableIn, Scheme
 from service.policy import Bundle
 from service.releaselog.leaf import canonical_string
 from service.settings import COPY_BYTES_MAX, ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
+from service.sharing import parts
 from service.store.tables import FOREVER
 from service.store.times import micros
 
 _ITEM_MEMBERS: Final = {"ref", "marking", "label", "releasable_in", "categories", "originators", "portions", "compilation"}
 _PORTION_MEMBERS: Final = {"kind", "marking", "label", "categories", "originators", "not_before", "downgrade_on", "declassify_on"}
 _KIND_MEMBERS: Final = {
-    "title": {"text"},
-    "text": {"text"},
-    "json": {"value"},
-    "file": {"path", "sha256", "name", "media_type"},
+    "title": {"text", "tear_line"},
+    "text": {"text", "tear_line"},
+    "json": {"value", "markings", "tear_line"},
+    "file": {"path", "sha256", "name", "media_type", "tear_line"},
 }
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -77,6 +79,13 @@ class PortionDraft:
     media_type: str | None
     marking: str
     timeline: tuple[tuple[int, int, Label], ...]
+    within: int | None = None
+    """Of a part of a JSON value: the number of the portion that holds it; and `place`, where in that one (`sharing.parts`)."""
+    place: str | None = None
+    instead_of: int | None = None
+    """Of a tear-line: the number of the portion it is shown instead of (`sharing.tear_lines`)."""
+    declassify_on: str | None = None
+    """Of what waits for an event or is exempt: which, as canonical JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +189,46 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
     portions: list[PortionDraft] = []
     holds: list[Hold] = []
     labels: list[Label] = []
-    for place, one in enumerate(given):
-        members = _members(one, None, f"portion {place}")
-        content = _content(members, place, find_file)
+
+    def draft_of(
+        what: str,
+        marked: Mapping[str, Any],
+        content: _Content,
+        *,
+        within: int | None = None,
+        place: str | None = None,
+        instead_of: int | None = None,
+    ) -> PortionDraft:
+        stretches: _Timeline = ()
+        declassify_on = None
         try:
-            label, stretches = reader.portion(members, place)
+            label, stretches, declassify_on = reader.portion(marked, what)
             labels.append(label)
         except _Held as held:
-            stretches = ()
-            holds.append(Hold(held.hold.code, f"portion {place}: {held.hold.reason}"))
-        portions.append(PortionDraft(*content, marking=_written(members), timeline=stretches))
+            holds.append(Hold(held.hold.code, f"{what}: {held.hold.reason}"))
+        return PortionDraft(*content, _written(marked), stretches, within, place, instead_of, declassify_on)
+
+    for place, one in enumerate(given):
+        members = _members(one, None, f"portion {place}")
+        first = len(portions)
+        for what, marked, content, part in _marked(members, place, find_file):
+            within = None if part is None or part.within is None else first + part.within
+            place_within = None if part is None else part.place
+            portions.append(draft_of(what, marked, content, within=within, place=place_within))
+        for what, marked, content in _tear_lines(members, place, find_file):
+            portions.append(draft_of(what, marked, content, instead_of=first))
+    if len(portions) > PORTIONS_MAX:
+        more = "the tear-lines" if any(portion.instead_of is not None for portion in portions) else "the values marked by themselves"
+        raise Refusal("portions", f"{len(portions)} portions with {more}, expected at most {PORTIONS_MAX}")
     _check_sizes(portions)
     compilation = None
     try:
         if not holds:
             reader.check_banner(item, labels)
         if item.get("compilation") is not None:
+            if any(portion.instead_of is not None for portion in portions):
+                # What the parts reveal together was judged of the parts as they are, not of what stands in their place.
+                raise Refusal("tear-line", "an item with a `compilation` has no `tear_line`: it goes out as it is, or not at all")
             compilation = reader.compilation(item["compilation"], labels)
     except _Held as held:
         holds.append(held.hold)
@@ -216,17 +249,25 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
 
 def _with_digests(item: Mapping[str, Any], portions: Sequence[PortionDraft]) -> dict[str, Any]:
     """The item's JSON with each file named by digest: paths mean nothing once the import is over."""
-    named = [
-        {**{name: one[name] for name in one if name != "path"}, "sha256": portion.content_sha256.hex()} if portion.kind == "file" else one
-        for one, portion in zip(item["portions"], portions, strict=True)
-    ]
-    return {**item, "portions": named}
+
+    def named(members: Mapping[str, Any], portion: PortionDraft) -> Mapping[str, Any]:
+        if portion.kind != "file":
+            return members
+        return {**{name: members[name] for name in members if name != "path"}, "sha256": portion.content_sha256.hex()}
+
+    written: list[Mapping[str, Any]] = []
+    for number, portion in enumerate(portions):
+        if portion.within is None and portion.instead_of is None:
+            members = named(item["portions"][len(written)], portion)
+            variants = [variant for variant in portions if variant.instead_of == number]
+            if variants:
+                members = {**members, "tear_line": [named(*pair) for pair in zip(members["tear_line"], variants, strict=True)]}
+            written.append(members)
+    return {**item, "portions": written}
 
 
 def _without_timeline(portion: PortionDraft) -> PortionDraft:
-    return PortionDraft(
-        portion.kind, portion.content, portion.content_sha256, portion.size, portion.name, portion.media_type, portion.marking, ()
-    )
+    return replace(portion, timeline=())
 
 
 def _members(value: object, allowed: set[str] | None, what: str) -> Mapping[str, Any]:
@@ -278,7 +319,7 @@ def _canonical(value: object) -> bytes:
 
 
 def _check_sizes(portions: Sequence[PortionDraft]) -> None:
-    titles = sum(portion.kind == "title" for portion in portions)
+    titles = sum(portion.kind == "title" and portion.instead_of is None for portion in portions)
     if titles > 1:
         raise Refusal("title", f"{titles} titles, expected at most one")
     total = sum(len(portion.content) for portion in portions)
@@ -293,13 +334,19 @@ def _written_bytes(portion: PortionDraft) -> int:
     """Bytes of a portion in a copy. A quote takes two, a control character six."""
     if portion.kind in ("title", "text"):
         return len(canonical_string(portion.content.decode("utf-8")))
+    if portion.within is not None:
+        # A part is named where it stands by itself, and by a pointer where it stands in its container.
+        return len(portion.content) + 2 * len(canonical_string(portion.name or "")) + len((portion.place or "").encode("utf-8"))
     return len(portion.content)
 
 
 _Content = tuple[str, bytes, bytes, int, str | None, str | None]
 
 
-def _content(members: Mapping[str, Any], place: int, find_file: FindFile) -> _Content:
+_Timeline = tuple[tuple[int, int, Label], ...]
+
+
+def _content(members: Mapping[str, Any], place: int | str, find_file: FindFile) -> _Content:
     kind = members["kind"]
     if kind == "file":
         name, media_type = members.get("name"), members.get("media_type", "application/octet-stream")
@@ -326,10 +373,104 @@ def _content(members: Mapping[str, Any], place: int, find_file: FindFile) -> _Co
     return kind, content, hashlib.sha256(content).digest(), len(content), None, None
 
 
+_PART_MEMBERS: Final = _PORTION_MEMBERS - {"kind"}
+_INHERITED: Final = ("categories", "originators", "not_before")
+"""What a part has from its portion where it says nothing itself: never a date on which its label gets lower."""
+
+
+def _marked(
+    members: Mapping[str, Any], place: int, find_file: FindFile
+) -> Iterator[tuple[str, Mapping[str, Any], _Content, parts.Part | None]]:
+    """What of a portion is marked by itself, as (what it is, its marking and dates, its content, its part): mostly the portion alone."""
+    content = _content(members, place, find_file)
+    what = f"portion {place}"
+    markings = members.get("markings")
+    if markings is None or markings == {}:
+        yield what, members, content, None
+        return
+    if not isinstance(markings, Mapping):
+        raise Refusal("markings", f"`markings` of {what} is an object of pointers and markings")
+    try:
+        split = parts.split(members["value"], markings)
+    except Rejected as error:
+        raise Refusal(error.code, f"{what}: {error}") from None
+    for part in split:
+        canonical = _canonical(part.value)
+        left: _Content = "json", canonical, hashlib.sha256(canonical).digest(), len(canonical), part.name, None
+        if part.within is None:
+            yield what, members, left, part
+            continue
+        of_part = f"{what} at `{_shown(part.pointer)}`"
+        given = markings[part.pointer]
+        own = _members({"marking": given} if isinstance(given, str) else given, _PART_MEMBERS, of_part)
+        yield of_part, {**{name: members[name] for name in _INHERITED if name in members}, **own}, left, part
+
+
+def _tear_lines(members: Mapping[str, Any], place: int, find_file: FindFile) -> Iterator[tuple[str, Mapping[str, Any], _Content]]:
+    """The variants of a portion, in the author's order, as (what it is, its marking and dates, its content)."""
+    given = members.get("tear_line")
+    if given is None:
+        return
+    if not isinstance(given, list) or not given:
+        raise Refusal("tear-line", f"`tear_line` of portion {place} is a list with at least one variant, the one that says most first")
+    if members.get("markings"):
+        raise Refusal("tear-line", f"portion {place} has both `markings` and `tear_line`, expected one")
+    kind = members["kind"]
+    allowed = (_PORTION_MEMBERS | _KIND_MEMBERS[kind]) - {"kind", "markings", "tear_line"}
+    for number, one in enumerate(given):
+        what = f"tear-line {number} of portion {place}"
+        own = _members(one, allowed, what)
+        # What narrows the portion narrows its variant too, unless the author says otherwise.
+        marked = {**{name: members[name] for name in _INHERITED if name in members}, **own, "kind": kind}
+        yield what, marked, _content(marked, f"{place}, tear-line {number},", find_file)
+
+
+def label_of_marking(
+    bundle: Bundle,
+    marking: str,
+    *,
+    portion: bool,
+    categories: Sequence[str],
+    originators: Sequence[str],
+    at: datetime,
+    issuers: Sequence[str] | None = None,
+    profile: MarkingProfile | None = None,
+) -> Label:
+    """The label of a marking under a bundle, with another's level put on our ladder by the bundle's table as of `at`.
+
+    Args:
+        issuers: whose level the marking may begin with; the originators where not given.
+        profile: that of the bundle's scheme, by a caller who has it at hand.
+
+    Raises:
+        MarkingError: malformed.
+        Unresolved: unmarked, or with a name that the bundle does not hold.
+        LabelError: no originator.
+    """
+    scheme = bundle.scheme
+    read = read_marking(
+        marking,
+        portion=portion,
+        profile=profile or profile_of(scheme),
+        originators=originators if issuers is None else issuers,
+        equivalences=bundle.equivalent_levels,
+        scheme=scheme,
+        at=at,
+    )
+    label = label_of(read, categories=categories, originators=originators, scheme=scheme, known_codes=bundle.known_codes)
+    for code in label.originators:
+        if code in scheme.communities:
+            # Consent is a partner's to give; of a community's information nothing could ever be decided.
+            message = f"originator `{code}` is a community, expected a partner or ourselves"
+            raise Unresolved(message, text=marking, code="unknown-code")
+    return label
+
+
 class _Reader:
     """Turns markings into labels for one item."""
 
     def __init__(self, bundle: Bundle, at: datetime, categories: tuple[str, ...], originators: tuple[str, ...]) -> None:
+        self._bundle: Final = bundle
         self._scheme: Final = bundle.scheme
         self._profile: Final[MarkingProfile] = profile_of(bundle.scheme)
         self._known: Final = bundle.known_codes
@@ -339,8 +480,8 @@ class _Reader:
         self._categories: Final = categories
         self._originators: Final = originators
 
-    def portion(self, members: Mapping[str, Any], place: int) -> tuple[Label, tuple[tuple[int, int, Label], ...]]:
-        label = self._label(members, portion=True, what=f"portion {place}")
+    def portion(self, members: Mapping[str, Any], what: str) -> tuple[Label, _Timeline, str | None]:
+        label = self._label(members, portion=True, what=what)
         dated = self._hold_or_refuse(
             lambda: DatedLabel.read(
                 label,
@@ -350,13 +491,14 @@ class _Reader:
                 scheme=self._scheme,
                 partners=self._partners,
             ),
-            f"portion {place}",
+            what,
         )
         stretches = tuple(
             (micros(stretch.from_), FOREVER if stretch.until is None else micros(stretch.until), stretch.label)
             for stretch in timeline(dated, self._at, scheme=self._scheme)
         )
-        return label, stretches
+        undated = None if dated.undated is None else _canonical(dated.undated.to_json()).decode("utf-8")
+        return label, stretches, undated
 
     def check_banner(self, item: Mapping[str, Any], labels: Sequence[Label]) -> None:
         """The item's own marking: refused where it is looser than its portions require."""
@@ -388,15 +530,27 @@ class _Reader:
         if categories_of is not None:
             categories = tuple({*categories, *(name for label in categories_of for name in label.categories)})
             originators = tuple({*originators, *(code for label in categories_of for code in label.originators)})
-        parse = self._profile.parse_portion if portion else self._profile.parse_banner
+        # Whose level a banner begins with is for its portions to say, where the item does not.
+        issuers = {code for label in categories_of or () for code in label.originators} or originators
         return self._hold_or_refuse(
-            lambda: label_of(parse(marking), categories=categories, originators=originators, scheme=self._scheme, known_codes=self._known),
+            lambda: label_of_marking(
+                self._bundle,
+                marking,
+                portion=portion,
+                categories=categories,
+                originators=originators,
+                issuers=tuple(issuers),
+                at=self._at,
+                profile=self._profile,
+            ),
             what,
         )
 
     def _checked(self, value: object) -> Label:
         label = Label.from_json(value)
         check_label(label, scheme=self._scheme, known_codes=self._known)
+        # What no marking of the profile can say could be released and not be written.
+        self._profile.write_portion(label)
         return label
 
     @staticmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from service.errors import Conflict, Rejected
 from service.policy import Explanation, Snapshot
@@ -17,9 +17,14 @@ from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, catalogue, logs
 from service.store.times import micros, moment_of, text_of
 
+DISPLAY: Final = "display"
+"""The action that decides what may be shown elsewhere; nothing goes out by it."""
+
 
 def audience(connection: Connection, world: Policies, state: PolicyState, item_id: str, *, at: datetime) -> list[dict[str, Any]]:
-    """For every partner: what the policy says of an item for release without a purpose, by which rules, and what it was sent.
+    """For every partner: what the policy says of an item for release without a purpose, by which rules, and for display; what it was sent.
+
+    What may be displayed is never sent: it says what an officer may show elsewhere, and record as disclosed.
 
     Raises:
         Conflict: no such item.
@@ -36,12 +41,40 @@ def audience(connection: Connection, world: Policies, state: PolicyState, item_i
     lines = []
     for partner in state.bundle.partners:
         outcome: str = "withhold"
+        display: str = "withhold"
         rules: tuple[str, ...] = ()
         if version is not None and version.portions:
             decision = decide_item(version, world.labels, snapshot, partner=partner.code, purpose="none")
             outcome, rules = decision.outcome, decision.rules
-        lines.append({"partner": partner.code, "outcome": outcome, "rules": list(rules), "received": received.get(partner.code, [])})
+            display = decide_item(version, world.labels, snapshot, partner=partner.code, purpose="none", action=DISPLAY).outcome
+        lines.append(
+            {
+                "partner": partner.code,
+                "outcome": outcome,
+                "rules": list(rules),
+                "received": received.get(partner.code, []),
+                "display": display,
+            }
+        )
     return lines
+
+
+def markings(connection: Connection, world: Policies, state: PolicyState, item_id: str, *, at: datetime) -> list[dict[str, Any]]:
+    """The marking each portion of the version in force came with, word by word, beside the label it has now.
+
+    The two differ where another's level was put on our ladder, where a date has had its effect, and after an act. What
+    waits in quarantine has no labels.
+    """
+    version = catalogue.version_in_force(connection, item_id)
+    given = [] if version is None else catalogue.portions_of_version(connection, version.id)
+    moment = max(micros(at), state.at)
+    labels = {
+        portion: world.labels[stretch.label_id].to_json()
+        for portion, stretches in catalogue.timelines_of(connection, [portion.id for portion, _ in given], at=moment).items()
+        for stretch in stretches
+        if stretch.from_at <= moment
+    }
+    return [{"portion": one.id, "kind": one.kind, "marking": marking, "label": labels.get(one.id)} for one, marking in given]
 
 
 def decide_line(snapshot: Snapshot, line: object) -> dict[str, Any]:
@@ -51,7 +84,11 @@ def decide_line(snapshot: Snapshot, line: object) -> dict[str, Any]:
     except Rejected:
         return {**answer(snapshot, line).to_json(), "why": {"referable": [], "near_misses": []}}
     explanation = snapshot.explain(asked.partner, asked.action, asked.label, asked.purpose)
-    return {**explanation.decision.to_json(), "why": _why(explanation)}
+    why = _why(explanation)
+    if asked.action != DISPLAY:
+        # Apart from the answer, which is about release: what may be shown beside it.
+        why["display"] = str(snapshot.decide(asked.partner, DISPLAY, asked.label, asked.purpose).outcome)
+    return {**explanation.decision.to_json(), "why": why}
 
 
 def _why(explanation: Explanation) -> dict[str, Any]:

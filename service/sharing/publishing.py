@@ -1,26 +1,47 @@
 """Policy takes effect only by publication; suspension likewise is an act (DESIGN section 4).
 
-Publishing reads, checks, runs the officer's cases, makes sure every stored label still means something, and then swaps: one
-transaction that archives the bundle by digest, opens logs and lanes for its partners, and brings what is on offer in step.
-Any failure leaves everything as it was. Rolling back is publishing an older digest.
+Publishing examines (`examination`), and then swaps: one transaction that archives the bundle by digest, opens logs and lanes for its
+partners, and brings what is on offer in step. Any failure leaves everything as it was. Rolling back is publishing an older digest, and
+goes through the same gate.
+
+Where the difference gains at or above the approval level, nothing is published yet: the bundle is archived and *proposed*, and another
+officer approves the exact timeline, by its digest (`proposals`). He is asked to approve what would happen now: it is weighed again, and
+if it is no longer what was proposed, the proposal is void. The first bundle of all is part of set-up, and needs nobody.
+
+All that takes long happens before the act takes its locks. What it rests on is known by the number of the last act; if one came between,
+it is done again, at the last attempt under the locks themselves, so that it ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from service.errors import Conflict
-from service.policy import Bundle, Finding, PolicyRejected
-from service.policy.cases import failed_cases
+from service.errors import Conflict, Rejected
+from service.policy import Bundle, Finding
+from service.policy.compare import Compared
+from service.sharing import proposals
 from service.sharing.acts import Act, Actor, Acts
+from service.sharing.difference import Timeline
+from service.sharing.examination import Examiner, Weighed
+from service.sharing.gate import Clock
 from service.sharing.ledger import Entry, Ledger
-from service.sharing.policies import RESUME, SUSPEND, Policies, PolicyState, ReadBundle
-from service.store import Database, clients, policies, visibility
-from service.store.policies import Publication
+from service.sharing.policies import RESUME, SUSPEND, Policies, PolicyState
+from service.store import Connection, Database, clients, policies, visibility
+from service.store.policies import Proposal, ProposalState, Publication
+from service.store.times import moment_of
 
 BASE_PURPOSE: Final = "none"
+PUBLISH: Final = "policy.publish"
+ROLLBACK: Final = "policy.rollback"
+KINDS: Final = (PUBLISH, ROLLBACK)
+"""Acts that put a bundle in force, and so of what is proposed here."""
+DIGEST_PREFIX_MIN: Final = 8
+_DIGEST_CHARACTERS: Final = 64
+_ATTEMPTS: Final = 3
+_TIMELINE_CHANGED: Final = "timeline-changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +54,75 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A bundle in force: its digest, the act that put it there, and its leaf."""
+    """A bundle in force: the act that put it there, its leaf, and what it did."""
 
-    digest: str
+    bundle: Bundle
     act: int
     entry: Entry
+    weighed: Weighed
+
+    @property
+    def digest(self) -> str:
+        """Of the bundle, in hex."""
+        return self.bundle.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A bundle that waits for a second officer: the proposal, its leaf, and what it would do."""
+
+    bundle: Bundle
+    proposal: Proposal
+    entry: Entry
+    weighed: Weighed
+
+    @property
+    def digest(self) -> str:
+        """Of the bundle, in hex."""
+        return self.bundle.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A bundle that passed every check, and what putting it in force would do. Nothing was done."""
+
+    bundle: Bundle
+    weighed: Weighed
+    compared: Compared
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyHistory:
+    """Every publication and every proposal, each oldest first."""
+
+    publications: tuple[Publication, ...]
+    proposals: tuple[Proposal, ...]
+
+
+class _MovedError(Exception):
+    """Acts came between weighing and acting; weigh again."""
+
+
+class _OtherError(Exception):
+    """Weighed again under the locks, it is another thing than was asked for. Carries what it is."""
+
+    def __init__(self, weighed: Weighed) -> None:
+        super().__init__()
+        self.weighed = weighed
 
 
 class Publishing:
-    """Uploads, publishes, suspends."""
+    """Uploads, examines, publishes, proposes, approves, suspends."""
 
-    def __init__(self, *, acts: Acts, database: Database, ledger: Ledger, world: Policies, read_bundle: ReadBundle) -> None:
+    def __init__(self, *, acts: Acts, database: Database, ledger: Ledger, world: Policies, examiner: Examiner, clock: Clock) -> None:
         self._acts: Final = acts
         self._database: Final = database
         self._ledger: Final = ledger
         self._world: Final = world
-        self._read_bundle: Final = read_bundle
+        self._examiner: Final = examiner
+        self._clock: Final = clock
+
+    # --- what does nothing ------------------------------------------------------------------------------------------
 
     def upload(self, files: Mapping[str, bytes], actor: Actor) -> Uploaded:
         """Archive a bundle without putting it in force.
@@ -56,38 +130,126 @@ class Publishing:
         Raises:
             PolicyRejected: it has findings; nothing is kept.
         """
-        bundle = self._read_bundle(files)
+        bundle = self._examiner.read(files)
         with self._acts.registering("policy.upload", actor) as act:
             policies.archive_bundle(act.connection, bundle.digest, bundle.files)
             act.details["bundle"] = bundle.digest
         return Uploaded(bundle.digest, bundle.findings)
 
-    def publish(self, files: Mapping[str, bytes], actor: Actor) -> Published:
-        """Read, check, and put in force.
+    def examine(self, files: Mapping[str, bytes], actor: Actor) -> Examined:
+        """Everything that publishing does before it acts, and nothing else; on record as a look at what is stored.
 
         Raises:
-            PolicyRejected: it has findings, or a case of its own fails.
-            Conflict: a stored label holds a name that its scheme lacks.
+            As `publish`.
         """
-        return self._publish(self._read_bundle(files), actor, "policy.publish")
+        bundle = self._examiner.read(files)
+        at = self._clock()
+        compared = self._examiner.check(bundle, at=at)
+        weighed = self._examiner.weigh(bundle, at=at)
+        self._looked(actor, weighed.base, bundle.digest, weighed.timeline)
+        return Examined(bundle, weighed, compared)
 
-    def publish_archived(self, digest: str, actor: Actor) -> Published:
-        """Put an archived bundle in force: the last upload, or an older one.
+    def difference(self, named: str, actor: Actor) -> tuple[Bundle, Weighed, Entry]:
+        """What putting an archived bundle in force would do; on record before it is shown.
+
+        Args:
+            named: a digest, or at least `DIGEST_PREFIX_MIN` characters that begin one alone.
+
+        Raises:
+            Conflict: the archive has no such bundle, or a name in use is one that it lacks.
+        """
+        bundle = self._examiner.read(self.archived(named))
+        weighed = self._examiner.weigh(bundle, at=self._clock())
+        return bundle, weighed, self._looked(actor, weighed.base, bundle.digest, weighed.timeline)
+
+    def between(self, old: Bundle, new: Bundle, actor: Actor, *, at: datetime) -> tuple[Timeline, tuple[str, ...]]:
+        """The difference of any two bundles over what is stored, and why it would need approval; on record before it is shown.
+
+        Raises:
+            Broken: nothing was ever published, so that nothing is stored.
+        """
+        found, reasons = self._examiner.between(old, new, at=at)
+        self._looked(actor, old.digest, new.digest, found)
+        return found, reasons
+
+    def archived(self, named: str) -> dict[str, bytes]:
+        """The files of an archived bundle, by digest or the beginning of one.
 
         Raises:
             Conflict: the archive has no such bundle.
+            Rejected: it has several.
         """
         with self._database.reading() as connection:
-            files = policies.archived_bundle(connection, digest)
-            earlier = any(publication.digest == digest for publication in policies.publications(connection))
+            files = policies.archived_bundle(connection, self._digest_of(connection, named))
         if files is None:
-            raise Conflict(f"no bundle `{digest[:64]}` in the archive", code="no-bundle")
-        return self._publish(self._read_bundle(files), actor, "policy.rollback" if earlier else "policy.publish")
+            raise _no_bundle(named)
+        return files
 
-    def history(self) -> list[Publication]:
-        """Every publication, oldest first."""
+    def history(self) -> PolicyHistory:
+        """What was in force, and what was proposed."""
         with self._database.reading() as connection:
-            return policies.publications(connection)
+            return PolicyHistory(tuple(policies.publications(connection)), tuple(policies.proposals(connection, KINDS)))
+
+    # --- publishing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, files: Mapping[str, bytes], actor: Actor) -> Published | Pending:
+        """Examine, and put in force; or propose, where a second officer must approve.
+
+        Raises:
+            PolicyRejected: it has findings, a case of its own fails, or a `never` statement is refuted or cannot be proved.
+            Conflict: a name in use is one that it lacks.
+            Broken: its compiled engine and stock Casbin differ.
+        """
+        return self._publish(self._examiner.read(files), actor, PUBLISH)
+
+    def publish_archived(self, named: str, actor: Actor) -> Published | Pending:
+        """Put an archived bundle in force: the last upload, or an older one.
+
+        Raises:
+            As `publish`; Conflict: the archive has no such bundle.
+        """
+        bundle = self._examiner.read(self.archived(named))
+        with self._database.reading() as connection:
+            earlier = policies.was_published(connection, bundle.digest)
+        return self._publish(bundle, actor, ROLLBACK if earlier else PUBLISH)
+
+    def approve(self, named: str, actor: Actor, *, timeline: str | None = None) -> Published:
+        """Approve what another officer proposed, and put it in force.
+
+        Args:
+            named: the digest of the bundle, or the beginning of one.
+            timeline: the digest (hex) of the difference that the approver has seen; None for the one that was proposed.
+
+        Raises:
+            SecondOfficer: he proposed it himself, or is no officer.
+            Conflict: nothing waits; another timeline was proposed; or what would happen is no longer what was proposed, and the proposal
+                is void now (`timeline-changed`).
+            As `publish`.
+        """
+        with self._database.reading() as connection:
+            proposal = proposals.waiting(connection, self._digest_of(connection, named), kinds=KINDS)
+            proposals.check_second(connection, proposal, actor)
+            files = policies.archived_bundle(connection, proposal.subject)
+        if files is None:
+            raise _no_bundle(proposal.subject)
+        if timeline is not None and timeline != proposal.timeline:
+            told = f"the timeline proposed is `{proposal.timeline}`, not `{timeline[:64]}`; look at the difference again"
+            raise Conflict(told, code="other-timeline")
+        done = self._publish(self._examiner.read(files), actor, proposal.kind, proposal)
+        if isinstance(done, Pending):
+            raise Conflict(f"the proposal of `{proposal.subject}` is another by now; look at the difference again", code="no-proposal")
+        return done
+
+    def withdraw(self, named: str, actor: Actor, *, reason: str) -> Entry:
+        """Close a proposal without publishing: the proposer thinks better of it, or another officer refuses.
+
+        Raises:
+            Conflict: nothing waits.
+        """
+        with self._acts.registering("policy.withdraw", actor) as act:
+            proposal = proposals.waiting(act.connection, self._digest_of(act.connection, named), kinds=KINDS)
+            proposals.end(act, proposal, ProposalState.WITHDRAWN, by=actor, reason=reason)
+        return act.committed()
 
     def suspend(self, partner: str, actor: Actor, *, reason: str) -> Entry:
         """Leave a partner out of every snapshot until `resume`.
@@ -122,15 +284,44 @@ class Publishing:
             act.details |= {"partner": partner, "reason": reason}
         return act.committed()
 
-    def _publish(self, bundle: Bundle, actor: Actor, type_: str) -> Published:
-        failed = failed_cases(bundle)
-        if failed:
-            raise PolicyRejected(failed)
-        with self._acts.act(type_, actor) as act:
-            _check_stored_labels(act, bundle)
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _publish(self, bundle: Bundle, actor: Actor, kind: str, proposal: Proposal | None = None) -> Published | Pending:
+        compared = self._examiner.check(bundle, at=self._clock())
+        weighed = self._examiner.weigh(bundle, at=self._clock())
+        for attempt in range(1, _ATTEMPTS + 1):
+            if proposal is not None and not _as_proposed(weighed, proposal):
+                raise self._void(proposal, actor)
+            if proposal is None and weighed.reasons:
+                return self._propose(bundle, weighed, actor, kind)
+            try:
+                return self._put_in_force(bundle, weighed, compared, actor, kind, proposal, last=attempt == _ATTEMPTS)
+            except _MovedError:
+                weighed = self._examiner.weigh(bundle, at=self._clock())
+            except _OtherError as other:
+                weighed = other.weighed
+        if proposal is not None:
+            raise self._void(proposal, actor)
+        return self._propose(bundle, weighed, actor, kind)
+
+    def _put_in_force(
+        self, bundle: Bundle, weighed: Weighed, compared: Compared, actor: Actor, kind: str, proposal: Proposal | None, *, last: bool
+    ) -> Published:
+        with self._acts.act(kind, actor) as act:
+            if not weighed.still_holds(act.state, at=moment_of(act.at)):
+                if not last:
+                    raise _MovedError
+                weighed = self._examiner.weigh_within(act.connection, act.state, act.labels, bundle, at=moment_of(act.at))
+                if (weighed.reasons and proposal is None) or (proposal is not None and not _as_proposed(weighed, proposal)):
+                    raise _OtherError(weighed)
             before = act.state
+            if proposal is not None:
+                proposals.approve(act, proposal, actor)
+            proposals.end_all(act, actor, kinds=KINDS, reason="another publication")
             policies.archive_bundle(act.connection, bundle.digest, bundle.files)
-            policies.add_publication(act.connection, Publication(act.number, act.at, bundle.digest, actor.client))
+            timeline = None if weighed.timeline is None else weighed.timeline.digest
+            proposer, approver = (actor.client, None) if proposal is None else (proposal.client, actor.client)
+            policies.add_publication(act.connection, Publication(act.number, act.at, bundle.digest, proposer, approver, timeline))
             for partner in bundle.partners:
                 self._ledger.open_log(act.connection, partner.code)
             suspended = frozenset() if before is None else before.suspended
@@ -138,8 +329,65 @@ class Publishing:
             other_ladder = before is not None and before.bundle.scheme.levels != bundle.scheme.levels
             upkeep.policy_changed(everything=other_ladder)
             upkeep.add_lanes(_lanes_wanted(act, bundle))
-            act.details |= {"bundle": bundle.digest, "before": None if before is None else before.bundle.digest}
-        return Published(bundle.digest, act.number, act.committed())
+            act.details |= {
+                "bundle": bundle.digest,
+                "before": None if before is None else before.bundle.digest,
+                "timeline": timeline,
+                "proposed_by": proposer,
+                "approved_by": approver,
+                "compared": {"questions": compared.asked, "seed": compared.seed},
+            }
+        return Published(bundle, act.number, act.committed(), weighed)
+
+    def _propose(self, bundle: Bundle, weighed: Weighed, actor: Actor, kind: str) -> Pending:
+        found, before = weighed.timeline, weighed.before
+        if found is None or before is None:
+            raise Conflict("a first bundle is published, not proposed; try again", code="no-proposal")
+        wanted = proposals.Wanted(kind, bundle.digest, before.bundle.digest, found.body)
+        with self._acts.registering("policy.propose", actor) as act:
+            policies.archive_bundle(act.connection, bundle.digest, bundle.files)
+            proposal = proposals.propose(act, wanted, actor, kinds=KINDS)
+            act.details |= {
+                "kind": kind,
+                "bundle": bundle.digest,
+                "before": before.bundle.digest,
+                "timeline": proposal.timeline,
+                "approval_level": bundle.scheme.approval_level,
+                "reasons": len(weighed.reasons),
+            }
+        return Pending(bundle, proposal, act.committed(), weighed)
+
+    def _void(self, proposal: Proposal, actor: Actor) -> Conflict:
+        """Close a proposal that is no longer what was proposed, on record; what to tell whoever approved it."""
+        with self._acts.registering("policy.void", actor) as act:
+            now = proposals.waiting(act.connection, proposal.subject, kinds=KINDS)
+            proposals.end(act, now, ProposalState.VOID, by=actor, reason=_TIMELINE_CHANGED)
+        return Conflict(
+            f"what publishing `{proposal.subject}` would do is no longer what was proposed, so that the proposal is void; "
+            f"have it published anew, and look at its difference",
+            code=_TIMELINE_CHANGED,
+        )
+
+    def _looked(self, actor: Actor, old: str | None, new: str, found: Timeline | None) -> Entry:
+        details = {"before": old, "bundle": new, "timeline": None if found is None else found.digest}
+        return self._acts.look("look.difference", actor, [], details)
+
+    def _digest_of(self, connection: Connection, named: str) -> str:
+        """The digest that is meant; what is none, or begins none, comes back as it is, and is found nowhere."""
+        if not DIGEST_PREFIX_MIN <= len(named) < _DIGEST_CHARACTERS:
+            return named
+        found = [digest for digest in policies.archived_digests(connection) if digest.startswith(named)]
+        if len(found) > 1:
+            raise Rejected(f"`{named}` begins {len(found)} digests in the archive, expected more of it", code="ambiguous")
+        return found[0] if found else named
+
+
+def _as_proposed(weighed: Weighed, proposal: Proposal) -> bool:
+    return weighed.base == proposal.base and weighed.timeline is not None and weighed.timeline.digest == proposal.timeline
+
+
+def _no_bundle(named: str) -> Conflict:
+    return Conflict(f"no bundle `{named[:64]}` in the archive", code="no-bundle")
 
 
 def _lanes_wanted(act: Act, bundle: Bundle) -> list[tuple[str, str]]:
@@ -150,28 +398,3 @@ def _lanes_wanted(act: Act, bundle: Bundle) -> list[tuple[str, str]]:
             wanted.extend((client.partner, purpose) for purpose in (BASE_PURPOSE, *client.purposes))
     there = {(lane.partner, lane.purpose) for lane in visibility.lanes(act.connection)}
     return [pair for pair in dict.fromkeys(wanted) if pair not in there]
-
-
-def _check_stored_labels(act: Act, bundle: Bundle) -> None:
-    """A stored label with a name that the new scheme lacks would silently be withheld for ever: it is said instead."""
-    scheme = bundle.scheme
-    known = {
-        "level": {level.name for level in scheme.levels},
-        "category": set(scheme.categories),
-        "caveat": set(scheme.caveats),
-        "code": set(bundle.known_codes) | {"*"},
-    }
-    lost: dict[tuple[str, str], int] = {}
-    for label in act.labels.values():
-        named = {
-            "level": (label.level,),
-            "category": label.categories,
-            "caveat": label.caveats,
-            "code": (*label.releasable_to, *label.shown_to, *label.originators),
-        }
-        for kind, names in named.items():
-            for name in {name for name in names if name not in known[kind]}:
-                lost[kind, name] = lost.get((kind, name), 0) + 1
-    if lost:
-        told = ", ".join(f"{kind} `{name}` ({count} labels)" for (kind, name), count in sorted(lost.items()))
-        raise Conflict(f"stored labels hold names that this bundle lacks: {told}; relabel first, or keep the names", code="stored-labels")

@@ -13,15 +13,21 @@ The rows are an index, not a permission: what is sent is decided again by the sn
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.identity.clients import NO_PURPOSE
 from service.labels.label import Label
 from service.labels.scheme import Scheme
 from service.policy import Bundle, Outcome, Snapshot
+from service.policy.columns import ForWhom, LabelColumns, released, released_after
+from service.sharing import tear_lines
 from service.sharing.policies import PolicySince
+from service.sharing.search import SearchUpkeep
 from service.store import Connection, clients
 from service.store import visibility as store
 from service.store.catalogue import ItemTimeline, LabelStretch, item_timelines
@@ -31,6 +37,9 @@ from service.store.times import micros_or_forever, moment_of
 from service.store.visibility import Lane, Offer, Stretch
 
 _ITEMS_AT_ONCE: Final = 1000
+_LABELS_AT_ONCE: Final = 16_384
+_FEW_LABELS: Final = 64
+"""So many labels are decided one by one: columns pay where the work of asking for a lane at all is shared by more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +69,64 @@ def entitlement(label: Label, lane: Lane, ahead: Sequence[SnapshotStretch], *, a
     Args:
         before: what was written for this label and lane until now; a release that goes on keeps its beginning.
     """
+    decided = [stretch.snapshot.decide(lane.partner, "release", label, lane.purpose).outcome is Outcome.RELEASE for stretch in ahead]
+    return continued(_stretches(ahead, decided), at=at, before=before)
+
+
+def entitlements_ahead(
+    labels: Sequence[Label], lanes: Sequence[Lane], ahead: Sequence[SnapshotStretch]
+) -> Iterator[tuple[Lane, Sequence[tuple[Stretch, ...]]]]:
+    """For each lane the stretches in which each label, in order, is released, as `entitlement` has them where nothing came before.
+
+    All labels are decided at once, stretch after stretch, by the label side; from one to the next only what differs is.
+    """
+    if len(labels) <= _FEW_LABELS:
+        for lane in lanes:
+            yield (
+                lane,
+                [entitlement(label, lane, ahead, at=ahead[0].from_at, before=()) for label in labels] if ahead else [()] * len(labels),
+            )
+        return
+    columns = LabelColumns(labels)
+    whom = [ForWhom(lane.partner, lane.purpose) for lane in lanes]
+    every: list[NDArray[np.uint64]] = []
+    bits = None
+    for number, stretch in enumerate(ahead):
+        if bits is None:
+            bits = released(stretch.snapshot, columns, whom)
+        else:
+            bits = released_after(bits, ahead[number - 1].snapshot, stretch.snapshot, columns)
+        every.append(bits.words)
+    for place, lane in enumerate(lanes):
+        if not every:
+            yield lane, [()] * len(labels)
+            continue
+        by_stretch = np.unpackbits(np.stack([words[place] for words in every]).view(np.uint8), axis=1, bitorder="little")[:, : len(labels)]
+        # Labels released in the same stretches share what follows from it.
+        packed = np.packbits(by_stretch, axis=0).T
+        _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+        occurring = [_stretches(ahead, by_stretch[:, label].astype(bool).tolist()) for label in first.tolist()]
+        yield lane, [occurring[pattern] for pattern in which.ravel().tolist()]
+
+
+def continued(stretches: tuple[Stretch, ...], *, at: int, before: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """The same, a release that goes on at `at` keeping the beginning it had in `before`."""
+    if not stretches or stretches[0].from_at != at:
+        return stretches
+    begun = next((earlier.from_at for earlier in before if earlier.from_at <= at <= earlier.until), at)
+    return stretches if begun == at else (Stretch(begun, stretches[0].until), *stretches[1:])
+
+
+def _stretches(ahead: Sequence[SnapshotStretch], released_in: Sequence[bool]) -> tuple[Stretch, ...]:
+    """The stretches in which something is released, those that touch as one."""
     result: list[Stretch] = []
-    for stretch in ahead:
-        decision = stretch.snapshot.decide(lane.partner, "release", label, lane.purpose)
-        if decision.outcome is not Outcome.RELEASE:
+    for stretch, is_released in zip(ahead, released_in, strict=True):
+        if not is_released:
             continue
         if result and result[-1].until == stretch.from_at:
             result[-1] = Stretch(result[-1].from_at, stretch.until)
         else:
             result.append(Stretch(stretch.from_at, stretch.until))
-    if result and result[0].from_at == at:
-        begun = next((earlier.from_at for earlier in before if earlier.from_at <= at <= earlier.until), at)
-        result[0] = Stretch(begun, result[0].until)
     return tuple(result)
 
 
@@ -93,17 +148,21 @@ def offers(
             for grant in entitled.get(stretch.label_id, ()):
                 bounds.update((grant.from_at, grant.until))
     starts = sorted(bound for bound in bounds if at <= bound < FOREVER)
+    places = tear_lines.places(item.instead_of or (None,) * len(item.portions))
     result: list[Offer] = []
     for start, until in zip(starts, [*starts[1:], FOREVER], strict=True):
         since: list[int] = []
         released: list[Label] = []
-        for changed_at, timeline in item.portions:
-            found = _released_at(timeline, entitled, start)
-            if found is not None:
-                since.append(max(changed_at, found[0]))
-                released.append(labels[found[1]])
+        for place in places:
+            for number in place:
+                changed_at, timeline = item.portions[number]
+                found = _released_at(timeline, entitled, start)
+                if found is not None:
+                    since.append(max(changed_at, found[0]))
+                    released.append(labels[found[1]])
+                    break  # what stands at its place instead of it is not shown
         if item.compilation is not None or item.whole:
-            if len(released) < len(item.portions):
+            if len(released) < len(places) or not all(_is_labelled(timeline, start) for _, timeline in item.portions):
                 continue
             if item.compilation is not None:
                 found = _released_at(item.compilation, entitled, start)
@@ -122,6 +181,10 @@ def offers(
         else:
             result.append(offer)
     return tuple(result)
+
+
+def _is_labelled(timeline: Sequence[LabelStretch], at: int) -> bool:
+    return any(stretch.from_at <= at < stretch.until for stretch in timeline)
 
 
 def _same_place(one: Offer, other: Offer) -> bool:
@@ -151,22 +214,33 @@ def rebuild(connection: Connection, *, history: Sequence[PolicySince], labels: M
     begun = {lane: _begun(lane, clients.clients(connection)) for lane in lanes}
     ahead: dict[tuple[int, int], Sequence[SnapshotStretch]] = {}
     written: dict[tuple[int, int], Sequence[Stretch]] = {}
-    for lane in lanes:
-        for label_id, label in labels.items():
-            stretches: tuple[Stretch, ...] = ()
-            for number, policy in enumerate(history):
-                from_at = max(policy.at, begun[lane])
-                if number + 1 < len(history) and history[number + 1].at <= from_at:
-                    continue
-                if (number, from_at) not in ahead:
-                    ahead[number, from_at] = snapshots_ahead(policy.bundle, policy.suspended, at=from_at)
-                stretches = entitlement(label, lane, ahead[number, from_at], at=from_at, before=stretches)
-            written[lane.id, label_id] = stretches
+    for number, policy in enumerate(history):
+        beginning: dict[int, list[Lane]] = {}
+        for lane in lanes:
+            from_at = max(policy.at, begun[lane])
+            if number + 1 == len(history) or history[number + 1].at > from_at:
+                beginning.setdefault(from_at, []).append(lane)
+        for from_at, own in beginning.items():
+            if (number, from_at) not in ahead:
+                ahead[number, from_at] = snapshots_ahead(policy.bundle, policy.suspended, at=from_at)
+            for label_ids in _in_blocks(labels):
+                for lane, every in entitlements_ahead([labels[label_id] for label_id in label_ids], own, ahead[number, from_at]):
+                    for label_id, stretches in zip(label_ids, every, strict=True):
+                        before = written.get((lane.id, label_id), ())
+                        written[lane.id, label_id] = continued(stretches, at=from_at, before=before)
     store.clear(connection)
+    SearchUpkeep(connection, at=at).clear()
     store.replace_entitlements(connection, written)
     Upkeep(connection, bundle=history[-1].bundle, suspended=history[-1].suspended, labels=labels, at=at).place(
         store.items_with_labels(connection, labels, at=at), fresh=True
     )
+
+
+def _in_blocks(label_ids: Collection[int]) -> Iterator[Sequence[int]]:
+    """Ids of labels in order, as many at once as are worked on together."""
+    ordered = sorted(label_ids)
+    for start in range(0, len(ordered), _LABELS_AT_ONCE):
+        yield ordered[start : start + _LABELS_AT_ONCE]
 
 
 def _begun(lane: Lane, registered: Sequence[ClientRecord]) -> int:
@@ -190,6 +264,7 @@ class Upkeep:
         self._at: Final = at
         self._ahead: Final = snapshots_ahead(bundle, suspended, at=at)
         self._lanes: Final = store.lanes(connection)
+        self._search: Final = SearchUpkeep(connection, at=at)
 
     def entitle(self, label_ids: Collection[int]) -> None:
         """Write the entitlements of labels that no one had before."""
@@ -197,7 +272,7 @@ class Upkeep:
 
     def place(self, item_ids: Collection[str], *, fresh: bool = False) -> None:
         """Write the offers of items whose portions or labels changed; `fresh` where they are new."""
-        self._place(self._lanes, item_ids, fresh=fresh)
+        self._place(self._lanes, item_ids, fresh=fresh, index=True)
 
     def policy_changed(self, *, everything: bool = False) -> None:
         """Bring all in step with another bundle or suspension; writes only what its difference names.
@@ -205,20 +280,26 @@ class Upkeep:
         Args:
             everything: the ladder itself changed, so that every offer is written anew.
         """
-        label_ids = sorted(self._labels)
-        before = store.entitlements(self._connection, label_ids)
-        changed = self._derive(self._lanes, label_ids, before=before)
-        touched = {label for _, label in changed} if not everything else set(label_ids)
-        lanes_touched = {lane for lane, _ in changed}
-        lanes = self._lanes if everything else [lane for lane in self._lanes if lane.id in lanes_touched]
-        self._place(lanes, store.items_with_labels(self._connection, touched, at=self._at))
+        changed: dict[tuple[int, int], Sequence[Stretch]] = {}
+        for label_ids in _in_blocks(self._labels):
+            changed.update(self._derive(self._lanes, label_ids, before=store.entitlements(self._connection, label_ids)))
+        touched: dict[int, set[int]] = {}
+        for lane, label in changed:
+            touched.setdefault(lane, set()).add(label)
+        if everything:
+            self._place(self._lanes, store.items_with_labels(self._connection, self._labels.keys(), at=self._at))
+        else:
+            lanes = [lane for lane in self._lanes if lane.id in touched]
+            items = store.items_with_labels(self._connection, {label for _, label in changed}, at=self._at)
+            self._place(lanes, items, touched=touched)
         store.drop_ended_offers(self._connection, at=self._at)
+        self._search.regrant(changed, self._lanes)
 
     def add_lanes(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Make lanes for (partner, purpose) that have none, with all that is on offer to them."""
         added = [lane for pair in pairs if (lane := store.add_lane(self._connection, *pair)) is not None]
         if added:
-            self._derive(added, self._labels.keys(), before={})
+            self._search.regrant(self._derive(added, self._labels.keys(), before={}), added)
             self._place(added, store.items_with_labels(self._connection, self._labels.keys(), at=self._at), fresh=True)
             self._lanes.extend(added)
 
@@ -226,37 +307,59 @@ class Upkeep:
         self, lanes: Sequence[Lane], label_ids: Collection[int], *, before: Mapping[tuple[int, int], Sequence[Stretch]]
     ) -> Mapping[tuple[int, int], Sequence[Stretch]]:
         changed: dict[tuple[int, int], Sequence[Stretch]] = {}
-        for lane in lanes:
-            for label_id in label_ids:
-                earlier = before.get((lane.id, label_id), ())
-                stretches = entitlement(self._labels[label_id], lane, self._ahead, at=self._at, before=earlier)
-                if stretches != tuple(stretch for stretch in earlier if stretch.until > self._at):
-                    changed[lane.id, label_id] = stretches
+        for block in _in_blocks(label_ids):
+            for lane, every in entitlements_ahead([self._labels[label_id] for label_id in block], lanes, self._ahead):
+                for label_id, ahead in zip(block, every, strict=True):
+                    earlier = before.get((lane.id, label_id), ())
+                    if not ahead and not earlier:
+                        continue
+                    stretches = continued(ahead, at=self._at, before=earlier)
+                    if stretches != tuple([stretch for stretch in earlier if stretch.until > self._at]):
+                        changed[lane.id, label_id] = stretches
         store.replace_entitlements(self._connection, changed)
         return changed
 
-    def _place(self, lanes: Sequence[Lane], item_ids: Collection[str], *, fresh: bool = False) -> None:
+    def _place(
+        self,
+        lanes: Sequence[Lane],
+        item_ids: Collection[str],
+        *,
+        fresh: bool = False,
+        index: bool = False,
+        touched: Mapping[int, Collection[int]] | None = None,
+    ) -> None:
+        """Write the offers of items; with `touched`, for each lane only those of items with one of these labels."""
         ordered = sorted(item_ids)
         for start in range(0, len(ordered), _ITEMS_AT_ONCE):
             items = item_timelines(self._connection, ordered[start : start + _ITEMS_AT_ONCE], at=self._at)
             by_lane = self._entitled_by_lane(items)
+            labels_of = {item.item_id: _label_ids((item,)) for item in items}
             written: dict[tuple[object, ...], tuple[Offer, ...]] = {}
             rows: list[tuple[int, str, Sequence[Offer]]] = []
             for lane in lanes:
                 entitled = by_lane.get(lane.id, {})
-                for item in items:
+                concerned = (
+                    items if touched is None else [item for item in items if not labels_of[item.item_id].isdisjoint(touched[lane.id])]
+                )
+                for item in concerned:
                     # Items of one import mostly share their shape; what follows from it is derived once.
-                    shape = (lane.id, item.whole, item.portions, item.compilation)
+                    shape = (lane.id, item.whole, item.portions, item.compilation, item.instead_of)
                     if shape not in written:
                         written[shape] = offers(item, entitled, self._labels, self._scheme, at=self._at)
                     if written[shape] or not fresh:
                         rows.append((lane.id, item.item_id, written[shape]))
             store.replace_offers(self._connection, rows, fresh=fresh)
+            if index:
+                self._search.index(items, lanes, fresh=fresh)
 
     def _entitled_by_lane(self, items: Sequence[ItemTimeline]) -> dict[int, dict[int, list[Stretch]]]:
-        label_ids = {stretch.label_id for item in items for _, timeline in item.portions for stretch in timeline}
-        label_ids |= {stretch.label_id for item in items for stretch in item.compilation or ()}
         by_lane: dict[int, dict[int, list[Stretch]]] = {}
-        for (lane, label), stretches in store.entitlements(self._connection, label_ids).items():
+        for (lane, label), stretches in store.entitlements(self._connection, _label_ids(items)).items():
             by_lane.setdefault(lane, {})[label] = stretches
         return by_lane
+
+
+def _label_ids(items: Iterable[ItemTimeline]) -> set[int]:
+    """The labels that portions and compilations of these items have, now or later."""
+    timelines = [timeline for item in items for timeline in (*(own for _, own in item.portions), item.compilation or ())]
+    return {stretch.label_id for timeline in timelines for stretch in timeline}

@@ -31,13 +31,14 @@ class ItemRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """A version: content that never changes. `whole`: goes out only as a whole."""
+    """A version: content that never changes. `whole`: goes out only as a whole; `tear_lines`: some portion of it is one."""
 
     id: int
     item_id: str
     number: int
     marking: str
     whole: bool
+    tear_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ class PortionAt:
     portion: PortionRecord
     label_id: int
     label_until: int
+    position: int = 0
+    """Its number in the version."""
+    within: int | None = None
+    """Of a part of a JSON value: the position of the portion that holds it; and `place`, where in that one."""
+    place: str | None = None
+    instead_of: int | None = None
+    """Of a tear-line: the position of the portion it is shown instead of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,23 +209,52 @@ def add_versions(connection: Connection, versions: Sequence[VersionRecord], *, a
                 "INSERT INTO version (id, item_id, number, marking, whole, created_at) VALUES (:id, :item, :number, :marking, :whole, :at)"
             ),
             [
-                {"id": one.id, "item": one.item_id, "number": one.number, "marking": one.marking, "whole": int(one.whole), "at": at}
+                {"id": one.id, "item": one.item_id, "number": one.number, "marking": one.marking, "whole": _whole(one), "at": at}
                 for one in versions
             ],
         )
 
 
-def add_version_portions(connection: Connection, portions: Mapping[int, Sequence[tuple[str, str]]]) -> None:
-    """Say which portions versions have, in order, as (portion id, marking verbatim), by version row id."""
+def _whole(version: VersionRecord) -> int:
+    return (2 if version.tear_lines else 1) if version.whole else 0
+
+
+def add_version_portions(
+    connection: Connection,
+    portions: Mapping[int, Sequence[tuple[str, str]]],
+    parts: Mapping[tuple[int, int], tuple[int, str]] | None = None,
+    *,
+    instead_of: Mapping[tuple[int, int], int] | None = None,
+    declassify_on: Mapping[tuple[int, int], str] | None = None,
+) -> None:
+    """Say which portions versions have, in order, as (portion id, marking verbatim), by version row id.
+
+    Args:
+        parts: of parts of JSON values, by (version row id, position): the position of the portion that holds it, and where in that one.
+        instead_of: likewise, of tear-lines, the position of the portion each is shown instead of.
+        declassify_on: likewise, of what waits for an event or is exempt, which: canonical JSON.
+    """
+    nowhere = (None, None)
     rows = [
-        {"version": version_id, "position": position, "portion": portion, "marking": marking}
+        {
+            "version": version_id,
+            "position": position,
+            "portion": portion,
+            "marking": marking,
+            "within": within,
+            "place": place,
+            "instead_of": (instead_of or {}).get((version_id, position)),
+            "declassify_on": (declassify_on or {}).get((version_id, position)),
+        }
         for version_id, own in portions.items()
         for position, (portion, marking) in enumerate(own)
+        for within, place in ((parts or {}).get((version_id, position), nowhere),)
     ]
     if rows:
         connection.execute(
             text(
-                "INSERT INTO version_portion (version_id, position, portion_id, marking) VALUES (:version, :position, :portion, :marking)"
+                "INSERT INTO version_portion (version_id, position, portion_id, marking, within, place, instead_of, declassify_on) "
+                "VALUES (:version, :position, :portion, :marking, :within, :place, :instead_of, :declassify_on)"
             ),
             rows,
         )
@@ -268,6 +305,12 @@ def portions_of_version(connection: Connection, version_id: int) -> list[tuple[P
         {"version": version_id},
     )
     return [(_portion(row), row.marking) for row in rows]
+
+
+def tear_lines_of_version(connection: Connection, version_id: int) -> list[tuple[str, int | None]]:
+    """A version's portions in order, as (portion id, position of the one it is a tear-line of)."""
+    statement = text("SELECT portion_id, instead_of FROM version_portion WHERE version_id = :version ORDER BY position")
+    return [(row[0], row[1]) for row in connection.execute(statement, {"version": version_id})]
 
 
 _PORTION: Final = "p.id, p.item_id, p.kind, p.content, p.content_sha256, p.name, p.media_type, p.size, p.changed_at"
@@ -365,7 +408,8 @@ class VersionAt:
 
 _VERSIONS_AT: Final = text(
     "SELECT i.ref, i.version, v.whole, p.id, p.item_id, p.kind, p.content_sha256, p.name, p.media_type, p.size, p.changed_at, "
-    "l.label_id, l.until AS label_until FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
+    "l.label_id, l.until AS label_until, vp.position, vp.within, vp.place, vp.instead_of "
+    "FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
     "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
     "LEFT JOIN portion_label l ON l.portion_id = p.id AND l.from_at <= :at AND l.until > :at "
     "WHERE i.id IN :ids ORDER BY i.id, vp.position"
@@ -409,7 +453,11 @@ def versions_at(
             own[0].ref,
             own[0].version,
             bool(own[0].whole),
-            tuple(PortionAt(portion(row), row.label_id, row.label_until) for row in own if row.label_id is not None),
+            tuple(
+                PortionAt(portion(row), row.label_id, row.label_until, row.position, row.within, row.place, row.instead_of)
+                for row in own
+                if row.label_id is not None
+            ),
             compilations.get(item_id),
             any(row.label_id is None for row in own),
         )
@@ -436,13 +484,17 @@ class ItemTimeline:
     portions: tuple[tuple[int, tuple[LabelStretch, ...]], ...]
     """(changed_at, stretches) of each portion."""
     compilation: tuple[LabelStretch, ...] | None
+    portion_ids: tuple[str, ...] = ()
+    """Ids of the portions, in the same order."""
+    instead_of: tuple[int | None, ...] = ()
+    """For each portion the number of the one it is a tear-line of, None where it is none; empty where the item has no tear-lines."""
 
 
 def item_timelines(connection: Connection, item_ids: Collection[str], *, at: int) -> list[ItemTimeline]:
     """The timelines, from `at` on, of the versions in force."""
     result: list[ItemTimeline] = []
     statement = text(
-        "SELECT i.id, v.whole, p.id AS portion_id, p.changed_at FROM item i "
+        "SELECT i.id, v.whole, p.id AS portion_id, p.changed_at, vp.instead_of FROM item i "
         "JOIN version v ON v.item_id = i.id AND v.number = i.version "
         "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
         "WHERE i.id IN :ids AND i.withdrawn_at IS NULL ORDER BY i.id, vp.position"
@@ -458,8 +510,61 @@ def item_timelines(connection: Connection, item_ids: Collection[str], *, at: int
         for item_id, rows in members.items():
             portions = tuple((row.changed_at, tuple(labels.get(row.portion_id, ()))) for row in rows)
             compilation = tuple(labels[item_id]) if item_id in labels else None
-            result.append(ItemTimeline(item_id, bool(rows[0].whole), portions, compilation))
+            ids = tuple(row.portion_id for row in rows)
+            instead_of = tuple(row.instead_of for row in rows) if any(row.instead_of is not None for row in rows) else ()
+            result.append(ItemTimeline(item_id, bool(rows[0].whole), portions, compilation, ids, instead_of))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Undated:
+    """A portion in force whose declassification has no date: `declassify_on` is JSON, an event or an exemption."""
+
+    item_id: str
+    ref: str
+    portion_id: str
+    kind: str
+    declassify_on: str
+
+
+def items_with_dates(connection: Connection, *, after: int, before: int) -> list[str]:
+    """Ids of items in force of which a label begins or ends at a time between these two, both exclusive; in order."""
+    # An end is the next label's beginning: timelines are without gaps, but for those that end for good, which only an act does.
+    rows = connection.execute(
+        text(
+            "SELECT p.item_id FROM portion_label l JOIN portion p ON p.id = l.portion_id WHERE l.from_at > :after AND l.from_at < :before "
+            "UNION SELECT i.id FROM portion_label l JOIN item i ON i.id = l.portion_id WHERE l.from_at > :after AND l.from_at < :before "
+            "ORDER BY 1"
+        ),
+        {"after": after, "before": before},
+    )
+    return list(rows.scalars())
+
+
+def refs_and_kinds(connection: Connection, item_ids: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(`ref` by item id, kind by portion id) of items."""
+    refs: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    items = text("SELECT id, ref FROM item WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+    portions = text("SELECT id, kind FROM portion WHERE item_id IN :ids").bindparams(bindparam("ids", expanding=True))
+    for start in range(0, len(item_ids), _CHUNK):
+        chunk = {"ids": item_ids[start : start + _CHUNK]}
+        refs.update((row[0], row[1]) for row in connection.execute(items, chunk))
+        kinds.update((row[0], row[1]) for row in connection.execute(portions, chunk))
+    return refs, kinds
+
+
+def undated(connection: Connection, *, limit: int) -> tuple[list[Undated], int]:
+    """(the first portions in force whose declassification has no date, by item `ref` and position; how many there are)."""
+    held = (
+        "FROM version_portion vp JOIN version v ON v.id = vp.version_id "
+        "JOIN item i ON i.id = v.item_id AND i.version = v.number AND i.withdrawn_at IS NULL JOIN portion p ON p.id = vp.portion_id "
+        "WHERE vp.declassify_on IS NOT NULL"
+    )
+    rows = connection.execute(
+        text(f"SELECT i.id, i.ref, p.id, p.kind, vp.declassify_on {held} ORDER BY i.ref, vp.position LIMIT :limit"), {"limit": limit}
+    )
+    return [Undated(*row) for row in rows], int(connection.execute(text(f"SELECT COUNT(*) {held}")).scalar_one())
 
 
 # --- quarantine, files, copies --------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
-"""Bundles archived by digest, what was in force from when, who is suspended, and the fence."""
+"""Bundles archived by digest, what was in force from when, what waits for a second officer, who is suspended, and the fence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, bindparam, text
 
 from service.store.database import sought
 from service.store.tables import as_bytes
@@ -31,12 +32,44 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A line of the history."""
+    """A line of the history. `client` wanted it; `approver` and `timeline` (hex) where a second officer agreed, and to what effect."""
 
     act: int
     at: int
     digest: str
     client: str
+    approver: str | None = None
+    timeline: str | None = None
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands. All but `OPEN` are ends."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    VOID = "void"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An act that waits for a second officer, or waited. See `ProposalRow`; times in microseconds.
+
+    `id` is 0 before it is kept.
+    """
+
+    kind: str
+    subject: str
+    base: str
+    timeline: str
+    body: str
+    client: str
+    at: int
+    state: ProposalState = ProposalState.OPEN
+    closed_at: int | None = None
+    closed_by: str | None = None
+    reason: str | None = None
+    id: int = 0
 
 
 _FENCE: Final = text("SELECT act, at, clients FROM fence WHERE id = 1")
@@ -88,14 +121,80 @@ def archived_digests(connection: Connection) -> list[str]:
 
 def add_publication(connection: Connection, publication: Publication) -> None:
     connection.execute(
-        text("INSERT INTO publication (act, at, digest, client) VALUES (:act, :at, :digest, :client)"),
-        {"act": publication.act, "at": publication.at, "digest": publication.digest, "client": publication.client},
-    )
+        text(
+            "INSERT INTO publication (act, at, digest, client, approver, timeline) "
+            "VALUES (:act, :at, :digest, :client, :approver, :timeline)"
+        ),
+        {
+            "act": publication.act, "at": publication.at, "digest": publication.digest, "client": publication.client,
+            "approver": publication.approver, "timeline": publication.timeline,
+        },
+    )  # fmt: skip
 
 
 def publications(connection: Connection) -> list[Publication]:
     """The history, oldest first."""
-    return [Publication(*row) for row in connection.execute(text("SELECT act, at, digest, client FROM publication ORDER BY act"))]
+    rows = connection.execute(text("SELECT act, at, digest, client, approver, timeline FROM publication ORDER BY act"))
+    return [Publication(*row) for row in rows]
+
+
+def was_published(connection: Connection, digest: str) -> bool:
+    """Whether a bundle was ever in force."""
+    return connection.execute(text("SELECT 1 FROM publication WHERE digest = :digest LIMIT 1"), {"digest": sought(digest)}).scalar() == 1
+
+
+# --- proposals --------------------------------------------------------------------------------------------------------
+
+_PROPOSAL: Final = "id, kind, subject, base, timeline, body, client, at, state, closed_at, closed_by, reason"
+
+
+def add_proposal(connection: Connection, proposal: Proposal) -> Proposal:
+    """Keep a proposal; it comes back with its id. Only inside `Database.acting`, where nobody else adds one."""
+    found = connection.execute(
+        text(
+            "INSERT INTO proposal (kind, subject, base, timeline, body, client, at, state) "
+            "VALUES (:kind, :subject, :base, :timeline, :body, :client, :at, :state) RETURNING id"
+        ),
+        {
+            "kind": proposal.kind, "subject": proposal.subject, "base": proposal.base, "timeline": proposal.timeline,
+            "body": proposal.body, "client": proposal.client, "at": proposal.at, "state": str(proposal.state),
+        },
+    ).scalar_one()  # fmt: skip
+    return replace(proposal, id=int(found))
+
+
+def close_proposal(connection: Connection, proposal_id: int, state: ProposalState, *, at: int, by: str, reason: str) -> None:
+    """Write how a proposal ended. One that has ended stays as it is."""
+    connection.execute(
+        text("UPDATE proposal SET state = :state, closed_at = :at, closed_by = :by, reason = :reason WHERE id = :id AND state = 'open'"),
+        {"state": str(state), "at": at, "by": by, "reason": reason, "id": proposal_id},
+    )
+
+
+def open_proposals(connection: Connection, kinds: Collection[str]) -> list[Proposal]:
+    """The proposals of these kinds that wait, oldest first."""
+    statement = text(f"SELECT {_PROPOSAL} FROM proposal WHERE state = 'open' AND kind IN :kinds ORDER BY id")
+    return [
+        _proposal(row) for row in connection.execute(statement.bindparams(bindparam("kinds", expanding=True)), {"kinds": sorted(kinds)})
+    ]
+
+
+def proposals(connection: Connection, kinds: Collection[str]) -> list[Proposal]:
+    """Every proposal of these kinds, oldest first, however it ended."""
+    statement = text(f"SELECT {_PROPOSAL} FROM proposal WHERE kind IN :kinds ORDER BY id")
+    return [
+        _proposal(row) for row in connection.execute(statement.bindparams(bindparam("kinds", expanding=True)), {"kinds": sorted(kinds)})
+    ]
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    return Proposal(
+        id=row.id, kind=row.kind, subject=row.subject, base=row.base, timeline=row.timeline, body=row.body, client=row.client, at=row.at,
+        state=ProposalState(row.state), closed_at=row.closed_at, closed_by=row.closed_by, reason=row.reason,
+    )  # fmt: skip
+
+
+# --- suspensions ------------------------------------------------------------------------------------------------------
 
 
 def suspend(connection: Connection, partner: str, *, act: int) -> None:

@@ -3,9 +3,9 @@
 Times are whole microseconds since 1970 UTC (`BigInteger`), because cursors, orders and comparisons need exact values;
 `until` is exclusive and `FOREVER` where it is open. Ids are opaque random text. Digests are 32 bytes.
 
-Four groups: who asks (`client`), what policy is in force (`bundle`, `publication`, `suspension`, `fence`), what may be shared
-(`item` ... `copy`), what left (`log` ... `idempotency`). `lane`, `entitlement` and `offer` are derived: they can be made again
-from the others, and say nothing that the policy did not.
+Four groups: who asks (`client`), what policy is in force (`bundle_file`, `publication`, `proposal`, `suspension`, `fence`), what may be
+shared (`item` ... `copy`), what left (`log` ... `idempotency`). `lane`, `entitlement`, `offer` and `search` are derived: they can be
+made again from the others, and say nothing that the policy did not.
 """
 
 from __future__ import annotations
@@ -99,13 +99,42 @@ class BundleFileRow(SQLModel, table=True):
 
 
 class PublicationRow(SQLModel, table=True):
-    """What was in force from which act on; the last row is in force."""
+    """What was in force from which act on; the last row is in force.
+
+    `client` is who wanted it; `approver` the second officer, where one was needed; `timeline` the digest (hex) of the difference it
+    made, None for the first of all.
+    """
 
     __tablename__ = "publication"
     act: int = Field(sa_column=_big(primary=True))
     at: int = Field(sa_column=_big())
     digest: str = Field(sa_column=_text())
     client: str = Field(sa_column=_text())
+    approver: str | None = Field(default=None, sa_column=_text(nullable=True))
+    timeline: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class ProposalRow(SQLModel, table=True):
+    """An act that waits for a second officer, or waited. It stays as it was proposed; only how it ended is written later.
+
+    `kind` is the type of the act, `subject` what it is about (the digest of a bundle), `base` what was in force when it was proposed,
+    `body` the canonical JSON of what it would do, `timeline` the SHA-256 (hex) of that: approval is of these bytes.
+    """
+
+    __tablename__ = "proposal"
+    id: int = Field(sa_column=_big(primary=True))
+    kind: str = Field(sa_column=_text())
+    subject: str = Field(sa_column=_text())
+    base: str = Field(sa_column=_text())
+    timeline: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+    client: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+    state: str = Field(sa_column=_text())
+    closed_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    closed_by: str | None = Field(default=None, sa_column=_text(nullable=True))
+    reason: str | None = Field(default=None, sa_column=_text(nullable=True))
+    __table_args__ = (Index("proposal_by_state", "state", "kind", "subject"),)
 
 
 class SuspensionRow(SQLModel, table=True):
@@ -145,7 +174,8 @@ class ItemRow(SQLModel, table=True):
 
 
 class VersionRow(SQLModel, table=True):
-    """A version: content that never changes. `intake` is the officer's JSON as given, without texts; `whole` is 1 for `whole`."""
+    """A version: content that never changes. `intake` is the officer's JSON as given, without texts; `whole` is 1 for `whole`,
+    and 2 where tear-lines may fill a place in it, so that it can go out without every label being released."""
 
     __tablename__ = "version"
     id: int = Field(sa_column=_big(primary=True))
@@ -158,7 +188,10 @@ class VersionRow(SQLModel, table=True):
 
 
 class PortionRow(SQLModel, table=True):
-    """A part of an item. It keeps its id through versions in which it does not change; `changed_at` is when it came to be."""
+    """A part of an item. It keeps its id through versions in which it does not change; `changed_at` is when it came to be.
+
+    `name` is a file's, or that of the member which is a part of a JSON value.
+    """
 
     __tablename__ = "portion"
     id: str = Field(sa_column=_text(primary=True))
@@ -174,13 +207,22 @@ class PortionRow(SQLModel, table=True):
 
 
 class VersionPortionRow(SQLModel, table=True):
-    """Which portions a version has, in order, and the marking each was given, verbatim."""
+    """Which portions a version has, in order, and the marking each was given, verbatim.
+
+    Of a part of a JSON value, `within` is the position of the portion that holds it, and `place` where in that one (`sharing.parts`).
+    """
 
     __tablename__ = "version_portion"
     version_id: int = Field(sa_column=_big(primary=True))
     position: int = Field(sa_column=Column(Integer, primary_key=True))
     portion_id: str = Field(sa_column=_text())
     marking: str = Field(sa_column=_text())
+    within: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    place: str | None = Field(default=None, sa_column=_text(nullable=True))
+    instead_of: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    """Of a tear-line: the position of the portion it is shown instead of (`sharing.tear_lines`)."""
+    declassify_on: str | None = Field(default=None, sa_column=_text(nullable=True))
+    """What it waits for, where that is no date: `{"event":"..."}` or `{"exemption":"..."}`, canonical JSON."""
 
 
 class PortionLabelRow(SQLModel, table=True):
@@ -281,6 +323,57 @@ class OfferCategoryRow(SQLModel, table=True):
         Index("offer_category_in_order", "lane_id", "category", "visible_since", "item_id"),
         Index("offer_category_by_level", "lane_id", "category", "level", "visible_since", "item_id"),
     )
+
+
+class SearchGroupRow(SQLModel, table=True):
+    """What must be released for a portion to be found: labels (JSON list of ids, sorted), through a stretch.
+
+    `from_at` is 0 where it had begun.
+
+    `long` is 1 where some portion under it has too many words for the index, and is looked into itself.
+    """
+
+    __tablename__ = "search_group"
+    id: int = Field(sa_column=_big(primary=True))
+    members: str = Field(sa_column=_text())
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+    long: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    __table_args__ = (UniqueConstraint("members", "from_at", "until"),)
+
+
+class SearchGroupLabelRow(SQLModel, table=True):
+    """The groups a label is in."""
+
+    __tablename__ = "search_group_label"
+    label_id: int = Field(sa_column=_big(primary=True))
+    group_id: int = Field(sa_column=_big(primary=True))
+
+
+class SearchGrantRow(SQLModel, table=True):
+    """A stretch through which a group is released to a lane."""
+
+    __tablename__ = "search_grant"
+    lane_id: int = Field(sa_column=_big())
+    group_id: int = Field(sa_column=_big())
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+    __table_args__ = (
+        PrimaryKeyConstraint("group_id", "lane_id", "from_at"),
+        Index("search_grant_of_lane", "lane_id", "from_at", "until", "group_id"),
+    )
+
+
+class SearchWordsRow(SQLModel, table=True):
+    """A portion's words under one group, folded, a space before and after each; the full-text index has them by this id."""
+
+    __tablename__ = "search_row"
+    id: int = Field(sa_column=_big(primary=True))
+    item_id: str = Field(sa_column=_text())
+    group_id: int = Field(sa_column=_big())
+    portion_id: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+    __table_args__ = (Index("search_row_of_item", "item_id", "group_id", "portion_id"),)
 
 
 class CopyRow(SQLModel, table=True):

@@ -80,14 +80,21 @@ def test_every_reference_leads_somewhere_and_every_shape_is_used() -> None:
 
 def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() -> None:
     requests = {
+        "Approval",
+        "AtEvent",
         "Because",
         "DecideRequest",
         "Downgrade",
+        "Exempt",
         "FileIn",
+        "FileVariantIn",
         "ItemIn",
         "JsonIn",
+        "JsonVariantIn",
+        "PartIn",
         "Relabel",
         "TextIn",
+        "TextVariantIn",
         "TitleIn",
         "Upload",
         "VersionIn",

@@ -195,7 +195,7 @@ def test_an_audience_says_who_may_have_it_why_and_who_has_had_it(empty: Service)
     assert codes == sorted(codes)
     assert len(codes) == 15
     for one in audience["partners"]:
-        assert list(one) == ["partner", "outcome", "rules", "received"]
+        assert list(one) == ["partner", "outcome", "rules", "received", "display"]
     lines = {one["partner"]: one for one in audience["partners"]}
     assert lines["JPN"]["outcome"] == "in_part"
     assert lines["JPN"]["rules"] == ["AGR-0001", "AGR-0002", "AGR-0012", "AGR-0014"]
@@ -479,14 +479,15 @@ def test_a_bundle_is_uploaded_published_and_rolled_back(own: Service, stricter: 
         assert finding["severity"] == "warning"
     assert own.list_all("jpn") == before, "in the archive is not in force"
     history = ok(own.get("officer", "/v1/officer/policies"))
-    assert list(history) == ["publications"]
+    assert list(history) == ["publications", "proposals"]
     assert [one["digest"] for one in history["publications"]] == [DIGEST]
     assert list(history["publications"][0]) == ["digest", "act", "at", "client"]
     published = ok(own.post("officer", f"/v1/officer/policies/{uploaded['digest']}/publish"))
-    assert list(published) == ["digest", "act", "event_id"]
+    assert list(published) == ["digest", "act", "event_id", "timeline"]
     entry = own.get("auditor", f"/v1/audit/releases/{published['event_id']}").json()
     assert entry["face"]["type"] == "policy.publish"
-    assert entry["record"]["details"] == {"bundle": uploaded["digest"], "before": DIGEST}
+    details = entry["record"]["details"]
+    assert (details["bundle"], details["before"], details["timeline"]) == (uploaded["digest"], DIGEST, published["timeline"])
     fewer = own.list_all("jpn")
     assert {one["id"] for one in fewer} < {one["id"] for one in before}
     released = own.get("jpn", f"/v1/items/{fewer[0]['id']}")
@@ -545,7 +546,7 @@ def test_decide_answers_each_line_in_order_with_why(service: Service) -> None:
         assert (one["rules"], one["matched"], one["denied"]) == ([], [], [])
     assert answers[10]["denied"] == answers[10]["rules"] == ["PRO-0001"]
     for one in answers:
-        assert set(one["why"]) == {"referable", "near_misses"}
+        assert {"referable", "near_misses"} <= set(one["why"]) <= {"referable", "near_misses", "display"}
     assert ok(service.post("officer", "/v1/officer/decide", {"requests": []})) == {"answers": []}
     bodies: tuple[object, ...] = ({}, {"requests": 1}, {"requests": [], "more": 1}, [], {"requests": [{}] * 1001})
     for body in bodies:
@@ -568,3 +569,32 @@ def test_json_is_read_strictly(service: Service, content: bytes) -> None:
     answer = service.ask("officer", "POST", "/v1/officer/decide", content=content)
     assert answer.status_code == 422
     assert answer.json()["code"] in ("not-json", "not-utf-8")
+
+
+def test_the_calendar_of_items_says_what_their_own_dates_will_do(empty: Service) -> None:
+    dated = item("t/1")
+    dated["portions"][1] |= {"not_before": {"*": "2026-12-24"}, "declassify_on": {"event": "the end"}}
+    stored = ok(empty.post("officer", "/v1/officer/items", dated), 201)
+    answer = empty.get("officer", "/v1/officer/items/calendar", params={"days": 60})
+    found = ok(answer)
+    assert [(one["at"], one["items"], one["portions"]) for one in found["dates"]] == [("2026-12-24T00:00:00.000000Z", 1, 1)]
+    (change,) = found["dates"][0]["changes"]
+    assert (change["id"], change["ref"], change["lose"]) == (stored["id"], "t/1", [])
+    assert "JPN" in change["gain"]
+    assert [one["declassify_on"] for one in found["undated"]] == [{"event": "the end"}]
+    look = empty.entry(answer)
+    assert (look["log"], look["face"]["type"], look["face"]["items"]) == ("officers", "look.calendar", [{"id": stored["id"]}])
+    assert ok(empty.get("officer", "/v1/officer/items/calendar", params={"days": 3}))["dates"] == []
+    assert empty.get("officer", "/v1/officer/items/calendar", params={"days": 0}).status_code == 422
+    assert empty.get("jpn", "/v1/officer/items/calendar").status_code == 403
+
+
+def test_a_tear_line_is_taken_in_and_shown(empty: Service) -> None:
+    torn = item("t/2")
+    torn["portions"][1] |= {"marking": "(S//NF)", "tear_line": [{"marking": "(U)", "text": "What may be said."}]}
+    torn["marking"] = "SECRET//NOFORN"
+    stored = ok(empty.post("officer", "/v1/officer/items", torn), 201)
+    assert stored["result"] == "stored"
+    copy = empty.get("jpn", f"/v1/items/{stored['id']}").json()
+    assert "What may be said." in [portion.get("text") for portion in copy["portions"]]
+    assert "tear" not in json.dumps(copy)

@@ -69,7 +69,8 @@ def test_every_command_accepts_the_common_options(path: tuple[str, ...]) -> None
 def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(path) for path in COMMANDS} >= {
         "serve", "token", "client add", "partner suspend", "partner resume", "items import", "policy check", "policy test",
-        "policy decide", "policy explain", "policy publish", "policy history", "policy rollback", "log verify", "log prove",
+        "policy decide", "policy explain", "policy diff", "policy publish", "policy approve", "policy withdraw", "policy history",
+        "policy rollback", "policy calendar", "log verify", "log prove",
     }  # fmt: skip
 
 
@@ -91,6 +92,13 @@ def test_the_commands_are_those_of_the_design() -> None:
         pytest.param(["partner", "suspend", "ZZZ", "--token", "{officer}"], 1, "no such partner", id="no such partner"),
         pytest.param(["partner", "resume", "JPN", "--token", "{officer}"], 1, "not suspended", id="nothing to resume"),
         pytest.param(["policy", "rollback", "0" * 64, "--token", "{officer}"], 1, "no bundle", id="no such bundle"),
+        pytest.param(["policy", "approve", "0" * 64, "--token", "{officer}"], 1, "no proposal of", id="nothing to approve"),
+        pytest.param(["policy", "withdraw", "0" * 64, "--token", "{officer}"], 1, "no proposal of", id="nothing to withdraw"),
+        pytest.param(["policy", "diff", "0" * 64, "nowhere"], 1, "no bundle `0000", id="nothing to compare"),
+        pytest.param(["policy", "diff", "x", "y", "--data", "nowhere"], 2, "no installation in `nowhere`", id="no archive"),
+        pytest.param(["policy", "diff", "x", "y", "--at", "soon"], 2, "neither a day nor a time", id="no time"),
+        pytest.param(["policy", "calendar", "--days", "0"], 2, "0", id="no days"),
+        pytest.param(["policy", "calendar", "nowhere"], 2, "no such folder `nowhere`", id="no folder"),
         pytest.param(["policy", "explain", "--partner", "JPN", "--item", "x", "--token", "{officer}"], 1, "no item", id="no such item"),
         pytest.param(["log", "prove", "x", "--token", "{auditor}"], 1, "no event", id="no such event"),
         pytest.param(["client", "add", "demo-jpn", "--role", "officer"], 1, "registered already", id="a name that is taken"),
@@ -220,6 +228,11 @@ WANTED_BY: Final = [
     (["items", "import", "-"], "officer"),
     (["policy", "publish"], "officer"),
     (["policy", "rollback", "{digest}"], "officer"),
+    (["policy", "approve", "{digest}"], "officer"),
+    (["policy", "withdraw", "{digest}"], "officer"),
+    (["policy", "publish", "--dry-run"], "officer"),
+    (["policy", "diff", "{digest}", "{digest}"], "officer"),
+    (["policy", "calendar"], "officer"),
     (["policy", "explain", "--partner", "JPN", "--item", "{item}"], "officer"),
     (["log", "prove", "{event}"], "auditor"),
 ]

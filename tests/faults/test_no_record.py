@@ -28,6 +28,7 @@ from service.errors import Busy
 from service.identity.clients import Role
 from service.settings import Settings
 from service.sharing.installation import Installation, open_installation
+from service.sharing.publishing import Pending
 from service.sharing.verification import verify_all
 from service.store import logs
 from tests.support.faults import (
@@ -174,14 +175,32 @@ def _item(ref: str) -> bytes:
 _FILE = b"a file that comes while nothing can be written" * 3000
 
 
-def own_side_requests(world: Small) -> dict[tuple[str, str], tuple[str, str, bytes]]:
+@dataclass(frozen=True, slots=True)
+class OwnSide(Small):
+    """With two publications that wait for another officer, by digest. Nothing that is stored bears on them."""
+
+    waiting: tuple[str, ...] = ()
+
+
+def _proposed(made: Small, category: str) -> str:
+    files = bundle_files()
+    files["agreements.csv"] += f"p, AGR-0099, allow, release, AUS, *, SECRET, {category}, none, *, , , A test of faults\n".encode()
+    done = made.installation.publishing.publish(files, MACHINE_HERE)
+    assert isinstance(done, Pending)
+    return done.digest
+
+
+def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, bytes]]:
     """(who, path, body) for every own-side route that acts or looks, by (method, template)."""
     items = world.items
     # Every file anew: bundles are named by digest, and one in the archive already would change nothing anyway.
     files = bundle_files()
     files["partners.csv"] += b"# " + hashlib.sha256(items["sea"].encode()).hexdigest().encode() + b"\n"
     upload = json.dumps({"files": {name: content.decode() for name, content in files.items()}}).encode()
-    digest = world.installation.publishing.history()[0].digest
+    history = world.installation.publishing.history()
+    digest = history.publications[0].digest
+    timeline = next(one.timeline for one in history.proposals if one.subject == world.waiting[1])
+    approval = json.dumps({"timeline": timeline}).encode()
     event = entries(world.installation, "officers")[0].event_id
     officer = {
         ("POST", "/v1/officer/items"): ("/v1/officer/items", _item("while broken")),
@@ -199,7 +218,11 @@ def own_side_requests(world: Small) -> dict[tuple[str, str], tuple[str, str, byt
         ("POST", "/v1/officer/partners/{code}/suspend"): ("/v1/officer/partners/JPN/suspend", _because()),
         ("POST", "/v1/officer/partners/{code}/resume"): ("/v1/officer/partners/GBR/resume", _because()),
         ("POST", "/v1/officer/policies"): ("/v1/officer/policies", upload),
+        ("POST", "/v1/officer/policies/{digest}/withdraw"): (f"/v1/officer/policies/{world.waiting[0]}/withdraw", _because()),
+        ("POST", "/v1/officer/policies/{digest}/approve"): (f"/v1/officer/policies/{world.waiting[1]}/approve", approval),
         ("POST", "/v1/officer/policies/{digest}/publish"): (f"/v1/officer/policies/{digest}/publish", b""),
+        ("GET", "/v1/officer/policies/{digest}/difference"): (f"/v1/officer/policies/{digest}/difference", b""),
+        ("GET", "/v1/officer/policies/calendar"): ("/v1/officer/policies/calendar", b""),
     }
     auditor = {
         ("GET", "/v1/audit/releases"): ("/v1/audit/releases?partner=JPN", b""),
@@ -218,11 +241,12 @@ NOT_ON_RECORD = {
 
 
 @pytest.fixture(scope="module")
-def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSide]:
     made = small(tmp_path_factory.mktemp("own-side"), busy_timeout_seconds=0.05)
     made.installation.gate.start()
     made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed")
-    yield made
+    waiting = tuple(_proposed(made, category) for category in ("PEACEKEEPING", "DIPLOMATIC"))
+    yield OwnSide(made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting)
     made.installation.close()
 
 
@@ -235,12 +259,12 @@ def _own_side_routes() -> set[tuple[str, str]]:
     return found
 
 
-def test_every_own_side_route_is_tried_under_faults_or_named_as_one_that_neither_acts_nor_looks(own_side: Small) -> None:
+def test_every_own_side_route_is_tried_under_faults_or_named_as_one_that_neither_acts_nor_looks(own_side: OwnSide) -> None:
     assert _own_side_routes() == set(own_side_requests(own_side)) | NOT_ON_RECORD
 
 
 @pytest.mark.parametrize("size", [1, 5_000, 70_000, 200_000])
-def test_a_file_that_the_disk_will_not_take_leaves_nothing_behind(own_side: Small, size: int) -> None:
+def test_a_file_that_the_disk_will_not_take_leaves_nothing_behind(own_side: OwnSide, size: int) -> None:
     """Small ones are only written when they are finished, large ones as they come."""
     content = b"x" * size
     path = f"/v1/officer/files/{hashlib.sha256(content).hexdigest()}"
@@ -259,7 +283,9 @@ def test_a_file_that_the_disk_will_not_take_leaves_nothing_behind(own_side: Smal
 
 @pytest.mark.parametrize("fault", ["disk error", "locked"])
 @pytest.mark.parametrize("route", sorted(_own_side_routes() - NOT_ON_RECORD), ids=" ".join)
-def test_an_act_or_look_whose_leaf_cannot_be_written_changes_and_shows_nothing(own_side: Small, route: tuple[str, str], fault: str) -> None:
+def test_an_act_or_look_whose_leaf_cannot_be_written_changes_and_shows_nothing(
+    own_side: OwnSide, route: tuple[str, str], fault: str
+) -> None:
     installation = own_side.installation
     app = own_side.app
     database = installation.settings.data / "entente.db"
@@ -289,7 +315,7 @@ def test_an_act_or_look_whose_leaf_cannot_be_written_changes_and_shows_nothing(o
     assert not list((installation.settings.data / "files").glob(".incoming-*")), "half a file was left behind"
 
 
-def test_what_was_refused_can_be_done_once_the_fault_is_gone(own_side: Small) -> None:
+def test_what_was_refused_can_be_done_once_the_fault_is_gone(own_side: OwnSide) -> None:
     installation = own_side.installation
     app = own_side.app
     asked = own_side_requests(own_side)
@@ -299,11 +325,12 @@ def test_what_was_refused_can_be_done_once_the_fault_is_gone(own_side: Small) ->
         size = log_size(installation, "officers")
         answer = asyncio.run(ask(app, route[0], path, own_side.headers(who), body))
         assert answer.status in (200, 201), (route, answer)
-        assert log_size(installation, "officers") == size + 1, route
+        # An approval is a leaf, and the publication it allows another.
+        assert log_size(installation, "officers") == size + (2 if route[1].endswith("/approve") else 1), route
     assert verify_all(installation).ok
 
 
-def test_a_client_whose_leaf_cannot_be_written_is_not_registered(own_side: Small) -> None:
+def test_a_client_whose_leaf_cannot_be_written_is_not_registered(own_side: OwnSide) -> None:
     installation = own_side.installation
     before = state_digest(installation.settings.data / "entente.db")
     with FAULTS["locked"](installation), pytest.raises(Busy):

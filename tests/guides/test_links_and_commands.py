@@ -89,7 +89,7 @@ def test_every_command_and_option_is_one_that_help_knows(readme: Path) -> None:
         pytest.param("entente items import FILE.jsonl --mapping frus", None, id="a-command"),
         pytest.param("T=$(entente token X --data D) entente log verify", None, id="two-in-a-line"),
         pytest.param('entente policy publish --token "$(entente tokens X)"', "tokens", id="unknown-inside"),
-        pytest.param("entente policy approve DIGEST", "approve", id="unknown-command"),
+        pytest.param("entente policy endorse DIGEST", "endorse", id="unknown-command"),
         pytest.param("x | entente policy decide - --engin stock", "--engin", id="unknown-option"),
         pytest.param(".venv/bin/entente items import A --frobnicate | tail", "--frobnicate", id="by-its-path"),
     ],

@@ -106,9 +106,10 @@ def test_it_writes_the_released_portions_in_order_under_their_own_marking() -> N
         portion("f", 1, kind="file", content=b"png"),
     )
     copy = copy_of(held)
+    # RELIDO is in a banner only if every portion bears it (CAPCO 2016, page 156).
     assert json.loads(copy.body) == {
         "id": "i1",
-        "marking": "SECRET//REL TO USA, JPN/RELIDO",
+        "marking": "SECRET//REL TO USA, JPN",
         "level": "SECRET",
         "categories": ["CYBER", "MARITIME"],
         "title": "Überschrift",

@@ -23,6 +23,7 @@ from service.sharing.importing import Importer, Line, LineSplitter, LocalFiles, 
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import Refusal
 from service.store import catalogue, logs, policies
+from tests.support.two_officers import publish_as_two
 
 ROOT: Final = Path(__file__).parents[2]
 NOW: Final = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -301,7 +302,7 @@ def test_what_was_read_under_a_policy_that_is_no_longer_in_force_is_read_again(i
     importer.feed(written(item("without", categories=[]), file_item("with", path="map.png")))
     stricter = files["scheme.toml"].replace(b'categories_required_from = "CONFIDENTIAL"', b'categories_required_from = "UNCLASSIFIED"')
     assert stricter != files["scheme.toml"]
-    installation.publishing.publish({**files, "scheme.toml": stricter}, OFFICER)
+    publish_as_two(installation, {**files, "scheme.toml": stricter}, OFFICER)
     report, totals = importer.finish()
     assert (report["ref"], report["result"], report["code"]) == ("without", "quarantined", "unmarked")
     assert totals == {"imported": 2, "quarantined": 1, "refused": 0}

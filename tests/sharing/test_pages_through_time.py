@@ -15,6 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from service.labels.effective import DatedLabel, timeline
 from service.labels.intake import label_of
@@ -23,7 +24,9 @@ from service.labels.markings import profile_of
 from service.policy import Bundle, read_bundle
 from service.sharing.intake import Refusal
 from service.sharing.visibility import offers, rebuild
-from service.store import catalogue, policies, visibility
+from service.sharing.words import read_query
+from service.store import catalogue, policies, search, visibility
+from service.store.search import Effort
 from service.store.tables import FOREVER
 from service.store.times import micros, moment_of, text_of
 from tests.support.store_bundles import (
@@ -81,6 +84,7 @@ LABELLINGS: tuple[dict[str, Any], ...] = (
     {"marking": "(U)", "not_before": {"*": "2026-12-02"}},
 )
 CONTENTS = ("alpha", "bravo", "charlie", "delta")
+INDEX = Effort(walked_first=0, indexed_first=1000, walked_then=0)
 
 
 def _portion(content: str, labelling: dict[str, Any]) -> dict[str, Any]:
@@ -232,6 +236,7 @@ class History:
             expected = self.model.standings(poller.partner, poller.purpose, at)
             self._check_list(poller, expected)
             self._check_filters(poller, expected, seed + number)
+            self._check_search(poller, expected, seed + number, at)
             self._check_old_bookmarks(poller, expected)
             self._poll(poller, expected, at)
 
@@ -263,6 +268,19 @@ class History:
             if (levels is None or one.level in levels) and (categories is None or set(one.categories) & set(categories))
         ]
 
+    def _check_search(self, poller: Poller, expected: list[Standing], seed: int, at: int) -> None:
+        word = CONTENTS[seed % len(CONTENTS)]
+        levels = (None, ("CONFIDENTIAL", "SECRET"))[seed // 4 % 2]
+        found = [one.item_id for one in expected if word in one.contents and (levels is None or one.level in levels)]
+        query = {"q": word, "sought": read_query(word), "levels": levels}
+        lines, _ = self.world.listed(poller.partner, purpose=poller.purpose, limit=2, recorded=False, **query)
+        assert [line["id"] for line in lines] == found
+        if levels is None:
+            with self.world.installation.database.reading() as connection:
+                lane = visibility.lane_id(connection, poller.partner, poller.purpose)
+                indexed = search.found_page(connection, read_query(word), lane=lane, at=at, after=visibility.START, limit=99, effort=INDEX)
+            assert [line.item_id for line, _ in indexed] == found
+
     def _check_old_bookmarks(self, poller: Poller, expected: list[Standing]) -> None:
         for asked_at, bookmark in poller.bookmarks[:1] + poller.bookmarks[-2:]:
             lines, _ = self.world.listed(poller.partner, purpose=poller.purpose, limit=2, since=bookmark, recorded=False)
@@ -286,7 +304,7 @@ class History:
             labels = installation.world.labels
             lanes = visibility.lanes(connection)
             entitled = visibility.entitlements(connection, labels)
-            kept = _stored_offers(connection, at)
+            kept, findable = _stored_offers(connection, at), _findable(connection, at)
             for one in catalogue.item_timelines(connection, list(self.model.items), at=at):
                 for lane in lanes:
                     own = {label: stretches for (lane_id, label), stretches in entitled.items() if lane_id == lane.id}
@@ -296,6 +314,7 @@ class History:
             with installation.database.acting() as connection:
                 rebuild(connection, history=installation.world.history(connection), labels=labels, at=at)
                 assert _stored_offers(connection, at) == kept
+                assert _findable(connection, at) == findable
                 raise _UndoneOnPurpose
         except _UndoneOnPurpose:
             pass
@@ -321,6 +340,18 @@ def _stored_offers(connection: Any, at: int) -> dict[tuple[int, str], list[Line]
     for lane, item_id, from_at, until, since, level in visibility.all_offers(connection, at=at):
         found.setdefault((lane, item_id), []).append((max(from_at, at), until, since, level))
     return found
+
+
+def _findable(connection: Any, at: int) -> set[tuple[Any, ...]]:
+    """(lane, portion, words, from, until) of all that can be found, now or later."""
+    rows = connection.execute(
+        text(
+            "SELECT s.lane_id, r.portion_id, r.body, s.from_at, s.until FROM search_grant s JOIN search_row r ON r.group_id = s.group_id "
+            "WHERE s.until > :at"
+        ),
+        {"at": at},
+    )
+    return {(row[0], row[1], row[2], max(row[3], at), row[4]) for row in rows}
 
 
 def _drive(history: History, draw: st.DataObject, steps: int) -> None:

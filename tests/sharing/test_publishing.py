@@ -12,6 +12,7 @@ from service.errors import Conflict
 from service.identity.clients import Role
 from service.policy import PolicyRejected
 from service.sharing.ledger import OFFICERS
+from service.sharing.publishing import Published
 from service.sharing.visibility import rebuild
 from service.store import logs, visibility
 from tests.support.store_bundles import (
@@ -25,6 +26,7 @@ from tests.support.store_bundles import (
     bundle_files,
 )
 from tests.support.store_world import OFFICER, World, item, text_portion, title
+from tests.support.two_officers import roll_back_as_two
 
 CASE = "C-01, 2026-11-22, JPN, release, none, SECRET, MARITIME, USA JPN, , none, USA, none, none, release, AGR-0002"
 FORBIDDING = bundle_files(prohibitions=["p, PRO-0001, deny, *, JPN, *, SECRET, *, *, *, , , Order"])
@@ -131,24 +133,27 @@ def test_an_upload_is_kept_and_changes_nothing_until_it_is_published(filled: Wor
     assert refs(filled, "JPN") == {"open", "jpn"}
     assert (last_leaf(filled).type, json.loads(last_leaf(filled).record)["details"]) == ("policy.upload", {"bundle": uploaded.digest})
     published = filled.installation.publishing.publish_archived(uploaded.digest, OFFICER)
-    assert published.digest == uploaded.digest
+    assert isinstance(published, Published) and published.digest == uploaded.digest
     assert last_leaf(filled).type == "policy.publish"
     assert refs(filled, "JPN") == {"open"}
 
 
 def test_rolling_back_is_publishing_an_older_one(filled: World) -> None:
-    (first,) = filled.installation.publishing.history()
+    (first,) = filled.installation.publishing.history().publications
     before = refs(filled, "JPN")
     filled.publish(FORBIDDING)
     assert refs(filled, "JPN") != before
     filled.clock.advance(hours=1)
-    filled.installation.publishing.publish_archived(first.digest, OFFICER)
+    roll_back_as_two(filled.installation, first.digest, OFFICER)
     assert last_leaf(filled).type == "policy.rollback"
     assert refs(filled, "JPN") == before
-    history = filled.installation.publishing.history()
+    history = filled.installation.publishing.history().publications
     assert [one.digest == first.digest for one in history] == [True, False, True]
     details = json.loads(last_leaf(filled).record)["details"]
-    assert details == {"bundle": first.digest, "before": history[1].digest}
+    assert (details["bundle"], details["before"]) == (first.digest, history[1].digest)
+    assert details["timeline"] == history[2].timeline
+    assert (details["proposed_by"], details["approved_by"]) == (history[2].client, history[2].approver)
+    assert history[2].client != history[2].approver, "it gives back what was forbidden"
     # What was forbidden in between is newly visible; what was not stands where it stood.
     stands = {line["title"]: line["visible_since"] for line in filled.listed("JPN")[0]}
     assert stands["open"] < "2026-11-22T10:30" < stands["jpn"]
@@ -168,7 +173,7 @@ def test_publishing_the_same_again_is_an_act_that_moves_nothing(filled: World) -
     filled.clock.advance(days=1)
     filled.publish(bundle_files())
     assert {lane: filled.listed(*lane, recorded=False)[0] for lane in lists} == lists
-    assert len(filled.installation.publishing.history()) == 2
+    assert len(filled.installation.publishing.history().publications) == 2
 
 
 def test_a_new_partner_gets_a_log_and_a_list(world: World) -> None:

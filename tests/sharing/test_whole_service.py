@@ -21,6 +21,7 @@ from service.sharing.verification import verify_all
 from service.store import catalogue, logs
 from tests.conftest import new_postgresql_database
 from tests.support.api import MACHINE, POLICIES, Clock, Service, service_in, set_up
+from tests.support.two_officers import roll_back_as_two
 
 PARTNERS = ("jpn", "ind", "gbr")
 
@@ -130,12 +131,12 @@ def test_what_one_worker_does_the_other_knows_at_its_next_answer(workers: Worker
 def test_publishing_and_rolling_back_reach_the_other_worker(workers: Workers) -> None:
     files = dict(read_directory(POLICIES))
     before = [line["id"] for line in workers.other.list_all("ind")]
-    first = workers.one.installation.publishing.history()[-1].digest
+    first = workers.one.installation.publishing.history().publications[-1].digest
     files["prohibitions.csv"] += b"p, PRO-0099, deny, *, IND, *, UNCLASSIFIED, *, *, *, , , A test\n"
     files["cases.csv"] = files["cases.csv"].split(b"\n")[0] + b"\n"
     workers.one.installation.publishing.publish(files, MACHINE)
     assert workers.other.list_all("ind") == []
-    workers.other.installation.publishing.publish_archived(first, MACHINE)
+    roll_back_as_two(workers.other.installation, first, MACHINE)
     assert sorted(line["id"] for line in workers.one.list_all("ind")) == sorted(before)
 
 

@@ -402,3 +402,34 @@ def test_the_evidence_of_an_item_is_one_row_however_many_labels_it_has(database:
         found = catalogue.evidence(connection, "i1", at=11)
         assert found is not None
         assert json.dumps(list(found.label_ids)) == json.dumps(members)
+
+
+def test_a_tear_line_is_read_with_what_it_stands_for_and_what_waits_for_no_date_is_found(database: Database) -> None:
+    with database.acting() as connection:
+        names = ("p1", "p2", "p3")
+        catalogue.add_items(connection, [ItemRecord("i1", "ref-i1", 1, None)], at=10)
+        catalogue.add_portions(connection, [portion(name) for name in names])
+        version_id = catalogue.next_version_id(connection)
+        catalogue.add_versions(connection, [VersionRecord(version_id, "i1", 1, "SECRET", True, True)], at=10)
+        catalogue.add_version_portions(
+            connection,
+            {version_id: [(name, "") for name in names]},
+            instead_of={(version_id, 2): 1},
+            declassify_on={(version_id, 1): '{"event":"x"}'},
+        )
+        catalogue.add_timeline(connection, {name: [LabelStretch(10, 20, 1), LabelStretch(20, FOREVER, 2)] for name in names})
+    with database.reading() as connection:
+        in_force = catalogue.version_in_force(connection, "i1")
+        assert in_force is not None
+        assert in_force.whole
+        held = catalogue.versions_at(connection, ["i1"], at=15)["i1"]
+        assert held.whole
+        assert [(one.position, one.instead_of) for one in held.portions] == [(0, None), (1, None), (2, 1)]
+        assert catalogue.item_timelines(connection, ["i1"], at=15)[0].instead_of == (None, None, 1)
+        assert catalogue.tear_lines_of_version(connection, version_id) == [("p1", None), ("p2", None), ("p3", 1)]
+        assert catalogue.undated(connection, limit=5) == ([catalogue.Undated("i1", "ref-i1", "p2", "text", '{"event":"x"}')], 1)
+        assert catalogue.undated(connection, limit=0) == ([], 1)
+        assert catalogue.items_with_dates(connection, after=15, before=21) == ["i1"]
+        assert catalogue.items_with_dates(connection, after=15, before=20) == []
+        assert catalogue.items_with_dates(connection, after=20, before=30) == []
+        assert catalogue.refs_and_kinds(connection, ["i1"]) == ({"i1": "ref-i1"}, dict.fromkeys(names, "text"))

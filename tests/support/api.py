@@ -42,6 +42,7 @@ CLIENTS: Final = {
     "ind": ("demo-ind", Role.PARTNER, "IND", ("PEACEKEEPING-UN",)),
     "gbr": ("demo-gbr", Role.PARTNER, "GBR", ()),
     "officer": ("demo-officer", Role.OFFICER, None, ()),
+    "second-officer": ("second-officer", Role.OFFICER, None, ()),
     "auditor": ("demo-auditor", Role.AUDITOR, None, ()),
     "jpn-second": ("second-jpn", Role.PARTNER, "JPN", ("EXERCISE-KEEN",)),
     "operator": ("an-operator", Role.OPERATOR, None, ()),
@@ -114,6 +115,15 @@ class Service:
         answer = self.ask("officer", "POST", "/v1/officer/items/import", content=lines)
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
+
+    def publish_as_two(self, digest: str) -> httpx.Response:
+        """Publish an archived bundle; where another officer must approve, he does. The answer that says it is in force."""
+        answer = self.post("officer", f"/v1/officer/policies/{digest}/publish")
+        if answer.status_code == 202:
+            path = f"/v1/officer/policies/{digest}/approve"
+            answer = self.post("second-officer", path, {"timeline": answer.json()["timeline"]})
+        assert answer.status_code == 200, answer.text
+        return answer
 
     def list_all(self, who: str, **params: Any) -> list[dict[str, Any]]:
         """Every item a partner is shown, page by page."""

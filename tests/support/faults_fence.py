@@ -24,6 +24,7 @@ from service.sharing.gate import Ask
 from service.sharing.installation import Installation
 from service.store import logs
 from tests.support.faults import MACHINE_HERE, OPEN, Small, act_of, bundle_files, entries, face, log_size
+from tests.support.two_officers import publish_as_two
 
 READERS: Final = 16
 READ_BETWEEN_ACTS: Final = 6
@@ -98,7 +99,7 @@ def tell(world: Small, *, cycles: int, post: Post | None = None) -> Story:
     for cycle in range(cycles):
         through = post if cycle % 2 else None
         for prohibited in (True, False):
-            published = installation.publishing.publish(bundle_files(prohibited=prohibited), MACHINE_HERE)
+            published = publish_as_two(installation, bundle_files(prohibited=prohibited), MACHINE_HERE)
             now = noted(published.act, replace(now, prohibited=prohibited))
         for suspended in (True, False):
             event = _suspension(installation, through, suspended=suspended)

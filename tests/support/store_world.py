@@ -22,6 +22,7 @@ from service.sharing.importing import SentFiles, import_items, store_one
 from service.sharing.installation import Installation, open_installation
 from service.store import catalogue
 from service.store.times import micros
+from tests.support.two_officers import publish_as_two
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 OFFICER = Actor("c_officer_of_the_tests", "/v1/officer")
@@ -59,7 +60,7 @@ class World:
     # --- acts -----------------------------------------------------------------------------------------------------
 
     def publish(self, files: Mapping[str, bytes]) -> None:
-        self.installation.publishing.publish(files, OFFICER)
+        publish_as_two(self.installation, files, OFFICER)
 
     def client(self, partner: str, *, purposes: Sequence[str] = ()) -> Client:
         """The partner's client, registered at the first call."""

@@ -39,6 +39,7 @@ from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.store import catalogue as stored
 from service.store import logs
+from tests.support.two_officers import publish_as_two
 
 OFFICER: Final = Actor("c_officer", "cli")
 START: Final = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -205,7 +206,7 @@ class World:
             catalogue.relabel(act, self.items[ref], portion_id=portion_id, marking=marking, label=None, reason="the story says so")
 
     def publish(self, files: Mapping[str, bytes]) -> None:
-        self.installation.publishing.publish(files, OFFICER)
+        publish_as_two(self.installation, files, OFFICER)
 
     def add_client(self, name: str, partner: str, purposes: Sequence[str] = ()) -> None:
         client, secret = self.installation.registry.add(name, Role.PARTNER, partner=partner, purposes=purposes)

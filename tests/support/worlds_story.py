@@ -207,6 +207,62 @@ def _portion_more(portion: Callable[[World], Item], *, first: bool) -> Callable[
     return item
 
 
+def _value_more(_: World, item: Item) -> Item:
+    """A member and an element more in every JSON value, each withheld by a mark of its own."""
+
+    def more(portion: Item) -> Item:
+        if portion["kind"] != "json":
+            return portion
+        value = {"a": [1, {"secret": "a part more"}, 2, 3], "two": "a part more"}
+        return {**portion, "value": value, "markings": {"/a/1": "(S//NF)", "/two": "(S//NF)"}}
+
+    return {**item, "portions": [more(portion) for portion in item["portions"]]}
+
+
+def _tear_lines(world: World, item: Item) -> Item:
+    """What is shown of an item is in truth instead of something that is not: each portion is a tear-line of one that is withheld."""
+    originals: dict[str, Item] = {
+        "title": {"text": "In truth it is called otherwise"},
+        "text": {"text": "In truth it says more than two may read."},
+        "json": {"value": {"in": ["truth", "more"] * 9}},
+        "file": {"sha256": world.keep_file(SECRET_MAP), "name": "truth.png", "media_type": "image/png"},
+    }
+    if "compilation" in item:
+        return item
+
+    def torn(portion: Item) -> Item:
+        variant = {name: value for name, value in portion.items() if name != "kind"}
+        also = {**variant, "marking": "(C//NF)", "categories": item["categories"]}
+        return {"kind": portion["kind"], "marking": "(S//NF)", **originals[portion["kind"]], "tear_line": [also, variant]}
+
+    return {**item, "marking": "SECRET//NOFORN", "portions": [torn(portion) for portion in item["portions"]]}
+
+
+def _torn_once(world: World, item: Item) -> Item:
+    """The same of one portion of one item: what is withheld of an item that is shown in part costs a row, and no more."""
+    if item["ref"] != "story/twice":
+        return item
+    torn = _tear_lines(world, item)["portions"][0]
+    return {**item, "portions": [{**torn, "tear_line": torn["tear_line"][1:]}, *item["portions"][1:]]}
+
+
+def _truth_changes(world: World, place: int) -> None:
+    """From the seventh place on what is withheld behind the tear-lines is corrected, relabelled, comes and goes."""
+    if place == 7:
+        item = _tear_lines(world, _whole(world))
+        item["portions"][0]["text"] = "In truth, and corrected, it says more still."
+        world.store(item, update=True)
+    if place == 8:
+        world.relabel(
+            "story/whole",
+            "(S//REL TO USA, GBR)",
+            portion_id=_portion_of(world, "story/whole", "In truth, and corrected, it says more still."),
+        )
+        item = _tear_lines(world, _later(world))
+        item["portions"][1]["tear_line"].pop(0)
+        world.store(item, update=True)
+
+
 def _title_more(_: World, item: Item) -> Item:
     if item["ref"] != "story/untitled":
         return item
@@ -348,6 +404,8 @@ def _many(world: World, place: int) -> None:
 
 MANY: Final = Difference("fifty-four-items", at=_many)
 """For what must not grow with what is withheld."""
+TORN_ONCE: Final = Difference("portion-behind-a-tear-line", item=_torn_once)
+"""Likewise."""
 NOTHING: Final = Difference("nothing")
 
 
@@ -368,6 +426,8 @@ DIFFERENCES: Final = (
     ),
     Difference("portion-of-file", item=_portion_more(lambda world: _file(world, "(S//NF)", SECRET_MAP, "secret.png"), first=True)),
     Difference("portion-that-is-the-title", item=_title_more),
+    Difference("portions-behind-tear-lines", at=_truth_changes, item=_tear_lines),
+    Difference("value-in-a-json-portion", item=_value_more),
     Difference("audience-of-others", item=_for_others_too),
     Difference("versions-of-withheld-portions", at=_versions),
     Difference("versions-in-quarantine", at=_quarantined),

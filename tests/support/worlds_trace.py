@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import event
 
@@ -127,11 +127,14 @@ class TracedPair(Pair):
             raise Differs(f"{where}: {rows} rows are stepped over in one of the worlds alone, expected at most {ROWS_MAX}: {told}")
 
 
+_Pair = TypeVar("_Pair", bound=TracedPair)
+
+
 @contextmanager
-def traced_pair_of(base: Base, folder: Path, *, other_base: Base | None = None) -> Iterator[TracedPair]:
-    """As `pair_of`."""
-    with pair_of(base, folder, other_base=other_base, kind=TracedPair) as pair:
-        if not isinstance(pair, TracedPair):
+def traced_pair_of(base: Base, folder: Path, *, other_base: Base | None = None, kind: type[_Pair] = TracedPair) -> Iterator[_Pair]:  # type: ignore[assignment]
+    """As `pair_of`; `kind` may be a pair that asks more."""
+    with pair_of(base, folder, other_base=other_base, kind=kind) as pair:
+        if not isinstance(pair, kind):
             raise TypeError("a pair of another kind than was asked for")
         yield pair
 

@@ -206,11 +206,31 @@ def upgrade() -> None:
     with op.batch_alter_table('portion_label', schema=None) as batch_op:
         batch_op.create_index('portion_label_by_label', ['label_id', 'portion_id'], unique=False)
 
+    op.create_table('proposal',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('kind', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('subject', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('base', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('timeline', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('body', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('client', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('state', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('closed_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('closed_by', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('reason', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('proposal', schema=None) as batch_op:
+        batch_op.create_index('proposal_by_state', ['state', 'kind', 'subject'], unique=False)
+
     op.create_table('publication',
     sa.Column('act', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('digest', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('client', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('approver', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('timeline', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
     sa.PrimaryKeyConstraint('act')
     )
     op.create_table('quarantine',
@@ -222,6 +242,50 @@ def upgrade() -> None:
     sa.Column('intake', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.PrimaryKeyConstraint('version_id')
     )
+    op.create_table('search_grant',
+    sa.Column('lane_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('group_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('from_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('until', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('group_id', 'lane_id', 'from_at')
+    )
+    with op.batch_alter_table('search_grant', schema=None) as batch_op:
+        batch_op.create_index('search_grant_of_lane', ['lane_id', 'from_at', 'until', 'group_id'], unique=False)
+
+    op.create_table('search_group',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('members', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('from_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('until', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('long', sa.SmallInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('members', 'from_at', 'until')
+    )
+    op.create_table('search_group_label',
+    sa.Column('label_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('group_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('label_id', 'group_id')
+    )
+    op.create_table('search_row',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('item_id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('group_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('portion_id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('body', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('search_row', schema=None) as batch_op:
+        batch_op.create_index('search_row_of_item', ['item_id', 'group_id', 'portion_id'], unique=False)
+
+    # The full-text index, which no model describes; `store.search` reads and writes it. It keeps no text of its own and no places of
+    # words, as what it finds is looked up; in PostgreSQL nothing waits in a list that every search would have to walk.
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute("CREATE VIRTUAL TABLE search_index USING fts5(words, content='', detail=none, columnsize=0, tokenize='ascii')")
+        # Half as many pieces to look into, for a tenth more to write.
+        op.execute("INSERT INTO search_index (search_index, rank) VALUES ('automerge', 2)")
+    else:
+        op.execute("CREATE TABLE search_index (id BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)")
+        op.execute("CREATE INDEX search_index_of_word ON search_index USING gin (words) WITH (fastupdate = off)")
     op.create_table('suspension',
     sa.Column('partner', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('act', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -232,6 +296,10 @@ def upgrade() -> None:
     sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('portion_id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
     sa.Column('marking', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('within', sa.Integer(), nullable=True),
+    sa.Column('place', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('instead_of', sa.Integer(), nullable=True),
+    sa.Column('declassify_on', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
     sa.PrimaryKeyConstraint('version_id', 'position')
     )
     op.create_table('portion',
@@ -271,8 +339,23 @@ def downgrade() -> None:
     op.drop_table('portion')
     op.drop_table('version_portion')
     op.drop_table('suspension')
+    op.drop_table('search_index')
+    with op.batch_alter_table('search_row', schema=None) as batch_op:
+        batch_op.drop_index('search_row_of_item')
+
+    op.drop_table('search_row')
+    op.drop_table('search_group_label')
+    op.drop_table('search_group')
+    with op.batch_alter_table('search_grant', schema=None) as batch_op:
+        batch_op.drop_index('search_grant_of_lane')
+
+    op.drop_table('search_grant')
     op.drop_table('quarantine')
     op.drop_table('publication')
+    with op.batch_alter_table('proposal', schema=None) as batch_op:
+        batch_op.drop_index('proposal_by_state')
+
+    op.drop_table('proposal')
     with op.batch_alter_table('portion_label', schema=None) as batch_op:
         batch_op.drop_index('portion_label_by_label')
 

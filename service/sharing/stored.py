@@ -1,0 +1,87 @@
+"""What is stored, held ready to be asked what an edit would do to it (`service.policy.holdings`).
+
+Read on one view of the database, asked afterwards as often as one likes: the database is not waited for while labels are decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from service.identity.clients import NO_PURPOSE
+from service.labels.label import Label
+from service.policy import Bundle, Snapshot
+from service.policy.columns import ForWhom, LabelColumns
+from service.policy.holdings import Effect, Held, Holdings, Released, effect
+from service.sharing.difference import LevelSum, StoredChange, StoredEffect
+from service.store import Connection, holdings, visibility
+from service.store.times import micros
+
+
+class Stored:
+    """What is stored from a moment on, and for whom it is reckoned: every partner without a purpose, and every lane there is."""
+
+    def __init__(self, found: Holdings, columns: LabelColumns, whom: Sequence[ForWhom]) -> None:
+        self._holdings: Final = found
+        self._columns: Final = columns
+        self._whom: Final = tuple(whom)
+        self._released: dict[int, tuple[Snapshot, Released]] = {}
+        self._held: dict[datetime, Held] = {}
+
+    @classmethod
+    def read(cls, connection: Connection, labels: Mapping[int, Label], bundles: Iterable[Bundle], *, at: int) -> Stored:
+        """Read what is stored.
+
+        Args:
+            labels: every label by id, as of this view.
+            bundles: whose partners are reckoned with.
+            at: from when on, in microseconds.
+        """
+        ids = sorted(labels)
+        partners = {partner.code for bundle in bundles for partner in bundle.partners}
+        whom = {ForWhom(partner, NO_PURPOSE) for partner in partners}
+        whom |= {ForWhom(lane.partner, lane.purpose) for lane in visibility.lanes(connection) if lane.partner in partners}
+        return cls(holdings.read_holdings(connection, ids, at=at), LabelColumns(labels[one] for one in ids), sorted(whom))
+
+    def effect(self, old: Snapshot, new: Snapshot, at: datetime) -> StoredEffect:
+        """What is gained and lost where `new` decides in place of `old`, under the labels as of `at`."""
+        held = self._held.get(at)
+        if held is None:
+            held = self._held[at] = self._holdings.at(micros(at))
+        before = self._of(old)
+        key = id(new)
+        if key not in self._released:
+            self._released[key] = new, before.after(old, new, self._columns)
+        found = effect(held, before, self._released[key][1], columns=self._columns, ladder=_ladder(old, new))
+        return StoredEffect() if found.empty else StoredEffect(_changes(found), found.digest().hex())
+
+    def _of(self, snapshot: Snapshot) -> Released:
+        # By identity: a bundle keeps its snapshots, and this keeps them alive.
+        key = id(snapshot)
+        if key not in self._released:
+            self._released[key] = snapshot, Released.of(snapshot, self._columns, self._whom)
+        return self._released[key][1]
+
+
+def _ladder(old: Snapshot, new: Snapshot) -> list[str]:
+    """The new ladder; what it lacks comes last, as `reaches` has it."""
+    levels = [level.name for level in new.scheme.levels]
+    return [*levels, *(level.name for level in old.scheme.levels if level.name not in levels)]
+
+
+def _changes(found: Effect) -> tuple[StoredChange, ...]:
+    def sums(items: Sequence[int], portions: Sequence[int]) -> tuple[LevelSum, ...]:
+        by_level = [LevelSum(*one) for one in zip(found.levels, items, portions, strict=True)]
+        return tuple(one for one in reversed(by_level) if one.items or one.portions)
+
+    return tuple(
+        StoredChange(
+            one.partner,
+            one.purpose,
+            sums(one.items_gained, one.portions_gained),
+            sums(one.items_lost, one.portions_lost),
+            sum(one.items_changed),
+        )
+        for one in sorted(found.changes, key=lambda one: (one.partner, one.purpose))
+    )

@@ -39,7 +39,18 @@ REFER = "refer"
 PROOFS_MAX = 64
 """Proofs remembered for one region, each by other rows."""
 
-__all__ = ["AllLabels", "CannotProve", "Change", "Side", "StretchChange", "decides_alike", "describe", "difference", "never_findings"]
+__all__ = [
+    "AllLabels",
+    "CannotProve",
+    "Change",
+    "Side",
+    "StretchChange",
+    "decides_alike",
+    "describe",
+    "difference",
+    "never_findings",
+    "through_time",
+]
 
 
 class Side(StrEnum):
@@ -219,6 +230,23 @@ def difference(
     except CannotProve as reason:
         return AllLabels(str(reason), (), ladder)
     return AllLabels(None, tuple(stretches), ladder)
+
+
+def through_time(bundle: Bundle, *, at: datetime, until: datetime) -> AllLabels:
+    """What time alone does under one bundle: each date in `(at, until)` at which something begins or ends, against what holds before it.
+
+    A stretch for each date, also where nothing changes.
+    """
+    ladder = tuple(level.name for level in bundle.scheme.levels)
+    comparison = _Comparison(bundle, bundle, at=at, suspended=frozenset())
+    dates = [moment for moment in bundle.boundaries if at < moment < until]
+    try:
+        before = [at, *dates]
+        changes = [comparison.changes(moment, since=earlier) for earlier, moment in zip(before, dates, strict=False)]
+    except CannotProve as reason:
+        return AllLabels(str(reason), (), ladder)
+    ends = [*dates[1:], until]
+    return AllLabels(None, tuple(StretchChange(*one) for one in zip(dates, ends, changes, strict=False)), ladder)
 
 
 def decides_alike(old: Bundle, new: Bundle, at: datetime, suspended: frozenset[str] = frozenset()) -> bool:
@@ -444,9 +472,9 @@ class _Comparison:
         """From `at` on, every moment at which one of the two may begin to decide otherwise."""
         return moments(self._bundles[-1:] if self._against_today else self._bundles, self._at)
 
-    def changes(self, moment: datetime) -> tuple[Change, ...]:
-        """What changes at a moment, sorted by partner."""
-        before = self._at if self._against_today else moment
+    def changes(self, moment: datetime, *, since: datetime | None = None) -> tuple[Change, ...]:
+        """What changes at a moment, sorted by partner; against what the old one decides then, or at `since`."""
+        before = since or (self._at if self._against_today else moment)
         old = None if self._old is None else self._old.at(before)
         new = self._new.at(moment)
         found: dict[tuple[str, _Found], list[str]] = {}

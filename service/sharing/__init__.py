@@ -9,7 +9,12 @@
 | `ledger` | leaves, heads and checkpoints, inside somebody's transaction |
 | `acts` | what changes who may have what, each a leaf of `officers` |
 | `intake`, `importing`, `catalogue` | items: read strictly, taken in, corrected, withdrawn |
+| `parts`, `tear_lines` | values marked inside a JSON portion; variants of a portion for a wider audience |
+| `words`, `search` | what can be found, and by whom, written ahead |
 | `policies`, `publishing` | the policy in force, and how another comes into force |
+| `examination`, `difference`, `stored` | what a bundle must pass, and what it would do to what is stored |
+| `proposals`, `told` | what waits for a second officer, and how an act is told |
+| `calendar`, `item_calendar` | what time alone will do: by dated rows, and by items' own dates |
 | `registry` | clients |
 | `looks`, `audit`, `verification` | what officers and auditors read |
 | `installation` | all of it put together over a data folder |

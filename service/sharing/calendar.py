@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.policy import Bundle
-from service.policy.prove import Change, difference
+from service.policy.prove import Change, through_time
 from service.policy.rows import Period, Place
 from service.sharing.acts import Actor
 from service.sharing.difference import Effect, StoredEffect
@@ -85,16 +85,16 @@ def calendar(bundle: Bundle, *, at: datetime, days: int, effect: Effect | None) 
         effect: what is stored; None where it is not looked at.
     """
     until = at + timedelta(days=days)
+    proved = through_time(bundle, at=at, until=until)
+    labels = {stretch.since: stretch.changes for stretch in proved.stretches}
     dates: list[Date] = []
     before = at
     for boundary in bundle.boundaries:
         if not at < boundary < until:
             continue
-        proved = difference(bundle, bundle, at=before, against_today=True)
-        changes = next((stretch.changes for stretch in reversed(proved.stretches) if stretch.since <= boundary), ())
         stored = StoredEffect() if effect is None else effect(bundle.snapshot(before), bundle.snapshot(boundary), boundary)
         rows = tuple(row for row in _dated(bundle, boundary))
-        dates.append(Date(boundary, rows, stored, changes, proved.cannot))
+        dates.append(Date(boundary, rows, stored, labels.get(boundary, ()), proved.cannot))
         before = boundary
     return Calendar(bundle.digest, at, until, effect is not None, tuple(dates))
 

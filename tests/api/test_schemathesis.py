@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import random
 import re
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ from schemathesis.specs.openapi.checks import (
 
 from service.app import build_routes, openapi
 from service.identity.clients import Role
-from tests.support.api import FILES, Service, copied, item, routes, service_in
+from service.sharing.publishing import Pending
+from tests.support.api import FILES, MACHINE, Service, copied, item, routes, service_in
 
 CALLERS = ("jpn", "officer", "auditor", None)
 DOCUMENT: dict[str, Any] = openapi(build_routes())
@@ -62,8 +64,8 @@ def closed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def examples(method: str, path: str) -> int:
-    """How many requests to make of an operation that is for the caller: fewer where each rewrites what is on offer."""
-    if path.endswith("/publish"):
+    """How many requests to make of an operation that is for the caller: fewer where each rewrites what is on offer, or proves something."""
+    if path.endswith(("/publish", "/approve", "/difference", "/policies/calendar")):
         return EXAMPLES_OF_PUBLISHING
     return EXAMPLES if method in ("GET", "HEAD") else EXAMPLES_OF_ACTS
 
@@ -156,6 +158,21 @@ BODIES: dict[str, list[Any]] = {
 }
 
 
+_NUMBERS = itertools.count(9000)
+
+
+def _waiting(service: Service) -> Pending:
+    """A publication that waits for an officer; nothing that is stored bears on it."""
+    number = next(_NUMBERS)
+    partner = ("AUS", "CAN", "NZL", "KOR", "PHL", "SGP")[number % 6]  # one who has not just been given it
+    row = f"p, AGR-{number}, allow, release, {partner}, *, TOP SECRET, PEACEKEEPING, none, *, , , Made up\n"
+    header = FILES["cases.csv"].split(b"\n")[0] + b"\n"
+    files = {**FILES, "agreements.csv": FILES["agreements.csv"] + row.encode(), "cases.csv": header}
+    done = service.installation.publishing.publish(files, MACHINE)
+    assert isinstance(done, Pending)
+    return done
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
@@ -177,6 +194,10 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
         elif method == "POST" and path in BODIES:
             media_type = next(iter(operation.definition.raw["requestBody"]["content"]))
             more = {"body": chosen.choice(BODIES[path]), "media_type": media_type}
+        if "{digest}" in path and path.endswith(("/approve", "/withdraw")):
+            waiting = _waiting(fuzzed)
+            body = {"timeline": waiting.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
+            parameters["digest"], more = waiting.digest, {"body": body, "media_type": "application/json"}
         if path.endswith("/view"):
             more["query"] = {"path": chosen.choice(known["view"])}
         case = operation.Case(path_parameters=parameters, **more)

@@ -1,7 +1,7 @@
 """`make bench`: figures with their ratio to a named peer in the same run. Nothing is asserted; what is printed is what was measured.
 
-`python -m tests.bench [engine] [columns] [prove] [release] [lists] [search] [--items N] [--portions N] [--rounds N] [--stores DIR]`:
-all of it without arguments.
+`python -m tests.bench [PART ...] [--items N] [--portions N] [--rounds N] [--stores DIR]`, a part being one of those below; all
+of them without arguments.
 """
 
 from __future__ import annotations

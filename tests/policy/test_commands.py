@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -79,14 +78,14 @@ def test_test_runs_the_cases(engine: str) -> None:
 def test_test_says_which_case_fails_and_which_rule_has_none(tmp_path: Path) -> None:
     cases = FILES["cases.csv"].decode()
     # Right for the wrong reason, and a rule left without a case.
-    cases = cases.replace("none, none, release, AGR-0003", "none, none, release, AGR-0002")
-    cases = "\n".join(line for line in cases.split("\n") if not line.startswith("AUS-1,"))
+    cases = cases.replace("none, none, release, AGR-0003", "none, none, release, AGR-0002", 1)
+    cases = "\n".join(line for line in cases.split("\n") if "AGR-0027" not in line)
     result = _run("test", str(_write(tmp_path, cases_csv=cases.encode())))
     assert result.exit_code == 1
     assert "`JPN-3`: the rules say release by AGR-0003, expected release by AGR-0002; see agreements.csv:7 (it covers" in result.stdout
-    assert "no case is decided by AGR-0015" in result.stdout
+    assert "no case is decided by AGR-0027" in result.stdout
     report = json.loads(_run("test", str(tmp_path), "--json").stdout)
-    assert (report["failed"], report["uncovered"]) == (1, ["AGR-0015"])
+    assert (report["failed"], report["uncovered"]) == (1, ["AGR-0027"])
     assert [case["case"] for case in report["cases"] if not case["passed"]] == ["JPN-3"]
 
 
@@ -186,12 +185,13 @@ def test_explain_refuses_what_it_does_not_know(arguments: tuple[str, ...]) -> No
 
 # The handbook.
 
-_HANDBOOK = (POLICIES / "README.md").read_text(encoding="utf-8")
-_EXAMPLES = re.findall(r"^```sh\n(.*?)\n```$(?:\n\n```\n(.*?)\n```$)?", _HANDBOOK, re.MULTILINE | re.DOTALL)
+# Its commands are run, and what they print compared, by tests/guides/test_officer_guide.py; here are the parts that are only shown.
+
+_HANDBOOK = (POLICIES / "README.md").read_text(encoding="utf-8").partition("## See what an edit would do")[0]
 
 
 def test_the_handbook_has_an_example_of_each_command() -> None:
-    told = " ".join(command for command, _ in _EXAMPLES)
+    told = " ".join(re.findall(r"^```sh\n(.*?)\n```$", _HANDBOOK, re.MULTILINE | re.DOTALL))
     assert {name for name in ("check", "format", "test", "decide", "explain") if f"entente policy {name}" in told} == {
         "check",
         "format",
@@ -199,20 +199,6 @@ def test_the_handbook_has_an_example_of_each_command() -> None:
         "decide",
         "explain",
     }
-
-
-@pytest.mark.parametrize(("command", "output"), _EXAMPLES)
-def test_the_handbooks_examples_run(command: str, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(POLICIES.parent)
-    words = shlex.split(command)
-    stdin = None
-    if words[0] == "echo":
-        stdin, words = f"{words[1]}\n", words[3:]
-    assert words[:2] == ["entente", "policy"]
-    result = _run(*words[2:], stdin=stdin)
-    assert result.exit_code == 0, result.output
-    if output:
-        assert result.stdout.splitlines() == output.splitlines()
 
 
 def test_the_handbooks_agreement_and_cases_can_be_added_as_they_stand(tmp_path: Path) -> None:

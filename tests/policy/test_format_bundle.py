@@ -23,6 +23,9 @@ FILES = {name: content for name, content in read_directory(POLICIES).items() if 
 RULE = "p, PRO-0005, deny, *, IND, *, CONFIDENTIAL, NUCLEAR, *, *, , , Atomic energy act"
 MEMBER = "g, JPN, QUAD, 2017-11-12,"
 TABLES = tuple(name for name in FILES if name.endswith(".csv"))
+# A few cases are as good as hundreds, and are read sooner.
+FEW = FILES | {"cases.csv": b"".join(FILES["cases.csv"].splitlines(keepends=True)[:24])}
+
 SETS = ("AIR ARMS-CONTROL BASES DIPLOMATIC MARITIME", "EXDIS LIMDIS ORCON RELIDO", "USA GBR")
 
 
@@ -149,28 +152,28 @@ def _untidy(text: str, draw: random.Random) -> str:
     return "\r\n".join(lines) + draw.choice(("", "\n", "\r\n", "\n\n \n"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), name=st.sampled_from(TABLES))
 def test_what_is_untidied_is_tidied_back_to_the_byte(seed: int, name: str) -> None:
-    untidy = _untidy(FILES[name].decode(), random.Random(seed)).encode()
-    assert _after(FILES | {name: untidy}) == FILES
-
-
-MUTATIONS = random.Random(7).sample(corpus(FILES, seed=7), 100)
+    untidy = _untidy(FEW[name].decode(), random.Random(seed)).encode()
+    assert _after(FEW | {name: untidy}) == FEW
 
 
 def test_is_done_at_once_and_changes_nothing_that_is_said_whatever_it_is_given() -> None:
     changed = 0
-    for mutation in MUTATIONS:
-        files = mutation.of(FILES)
+    for mutation in random.Random(7).sample(corpus(FEW, seed=7), 120):
+        files = mutation.of(FEW)
         formatted = format_files(files)
+        found = check_files(files)
+        if not formatted.changed:
+            assert {finding.file for finding in formatted.errors} <= {finding.file for finding in found}, mutation
+            continue
         after = {**files, **formatted.changed}
-        again = format_files(after)
-        assert again.changed == {}, mutation
+        assert format_files(after).changed == {}, mutation
         refused = {finding.file for finding in check_files(after) if finding.severity is Severity.ERROR}
         assert refused.isdisjoint(formatted.changed), mutation
-        assert refused <= {finding.file for finding in check_files(files)}, mutation
-        if not any(finding.severity is Severity.ERROR for finding in check_files(files)):
+        assert refused <= {finding.file for finding in found}, mutation
+        if not any(finding.severity is Severity.ERROR for finding in found):
             before, now = read_bundle(files), read_bundle(after)
             assert [case.label for case in before.cases] == [case.label for case in now.cases]
             assert [(rule.id, rule.effect, rule.period, set(rule.categories.split())) for rule in before.rules] == [

@@ -49,8 +49,9 @@ class Difference:
 
 
 def sample(**added: tuple[str, ...]) -> dict[str, bytes]:
-    """The shipped bundle with lines more, by file."""
+    """The shipped bundle with lines more, by file, and without its cases, which say what the shipped rules are to do."""
     files = dict(read_directory(POLICIES))
+    files["cases.csv"] = files["cases.csv"].splitlines(keepends=True)[0]
     for stem, lines in added.items():
         files[f"{stem}.csv"] += "".join(f"{line}\n" for line in lines).encode("utf-8")
     return files

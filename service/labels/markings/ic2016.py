@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -172,6 +172,9 @@ class Reading:
 
 def merged(systems: Iterable[System]) -> tuple[System, ...]:
     """These systems together, each once with all its compartments, in the order of writing."""
+    systems = tuple(systems)
+    if not systems:
+        return ()
     found: dict[str, dict[str, set[str]]] = {}
     for system in systems:
         parts = found.setdefault(system.name, {})
@@ -394,7 +397,7 @@ class Ic2016Profile(SlashedProfile):
                 at = text.rindex("/", 0, token.offset)
                 raise Fault("`/` after the level, expected `//`", offset=at, repairs=[f"{text[:at]}/{text[at:]}"])
             in_programmes = in_programmes and token.slashes == 1
-            taken = self._disclosure(text, tokens, place, found, portion=portion) or self._caveat(token, found)
+            taken = self._caveat(token, found) or self._disclosure(text, tokens, place, found, portion=portion)
             if not taken:
                 programme = _programme(token.word, opened=in_programmes)
                 if programme is not None:
@@ -432,6 +435,8 @@ class Ic2016Profile(SlashedProfile):
         return self._eyes_only(text, tokens, place, found)
 
     def _eyes_only(self, text: str, tokens: Sequence[Token], place: int, found: _Blocks) -> int:
+        if EYES_ONLY not in tokens[-1].word and not any(EYES_ONLY in token.word for token in tokens[place:]):
+            return 0
         codes: list[str] = []
         for count, token in enumerate(tokens[place:], start=1):
             if count > 1 and token.slashes != 1:
@@ -616,8 +621,11 @@ class _Blocks:
         if self._displayed is not None and released is None:
             # DISPLAY ONLY names an audience: to look, and none to keep.
             released = ()
-        return replace(
-            self._head,
+        head = self._head
+        return Reading(
+            head.level,
+            head.ownership,
+            head.owners,
             systems=merged(self.systems),
             programmes=merged(self.programmes),
             atomic=merged(self.atomic),

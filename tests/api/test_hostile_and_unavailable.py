@@ -105,7 +105,7 @@ def test_where_nothing_was_published_nothing_is_ready(tmp_path: Path) -> None:
         answer = service.post("officer", "/v1/officer/items", item("early"))
         assert (answer.status_code, answer.content) == (503, UNAVAILABLE)
         assert answer.headers["retry-after"] == "1"
-        assert service.get("officer", "/v1/officer/policies").json() == {"publications": []}
+        assert service.get("officer", "/v1/officer/policies").json() == {"publications": [], "proposals": []}
 
 
 def test_when_the_log_does_not_take_it_there_is_no_body(demo_folder: Path, tmp_path: Path) -> None:

@@ -402,7 +402,7 @@ def test_no_refusal_of_the_request_is_an_entry(service: Service) -> None:
     "query",
     [
         "limit=0", "limit=101", "limit=-1", "limit=", "limit=x", "limit=1.5", "limit=1&limit=2", "unknown=1", "LIMIT=1", "cursor=",
-        "cursor=x&cursor=y", "q=text", "level=" + "x" * 101, "&".join("level=x" for _ in range(21)), "cursor=" + "A" * 201,
+        "cursor=x&cursor=y", "q=", "q=one&q=two", "level=" + "x" * 101, "&".join("level=x" for _ in range(21)), "cursor=" + "A" * 201,
     ],
 )  # fmt: skip
 def test_parameters_are_read_strictly(service: Service, query: str) -> None:

@@ -97,7 +97,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         pytest.param(["policy", "diff", "0" * 64, "nowhere"], 1, "no bundle `0000", id="nothing to compare"),
         pytest.param(["policy", "diff", "x", "y", "--data", "nowhere"], 2, "no installation in `nowhere`", id="no archive"),
         pytest.param(["policy", "diff", "x", "y", "--at", "soon"], 2, "neither a day nor a time", id="no time"),
-        pytest.param(["policy", "calendar", "--days", "0"], 2, "0", id="no days"),
+        pytest.param(["policy", "calendar", "--days", "0"], 2, "--days", id="no days"),
         pytest.param(["policy", "calendar", "nowhere"], 2, "no such folder `nowhere`", id="no folder"),
         pytest.param(["policy", "explain", "--partner", "JPN", "--item", "x", "--token", "{officer}"], 1, "no item", id="no such item"),
         pytest.param(["log", "prove", "x", "--token", "{auditor}"], 1, "no event", id="no such event"),

@@ -212,6 +212,8 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
         ),
         ("POST", "/v1/officer/items/{id}/withdraw"): (f"/v1/officer/items/{items['sea']}/withdraw", _because()),
         ("GET", "/v1/officer/items/{id}/audience"): (f"/v1/officer/items/{items['open']}/audience", b""),
+        ("GET", "/v1/officer/items/{id}/labels"): (f"/v1/officer/items/{items['open']}/labels", b""),
+        ("GET", "/v1/officer/items/calendar"): ("/v1/officer/items/calendar", b""),
         ("GET", "/v1/officer/quarantine"): ("/v1/officer/quarantine", b""),
         ("PUT", "/v1/officer/files/{sha256}"): (f"/v1/officer/files/{hashlib.sha256(_FILE).hexdigest()}", _FILE),
         ("GET", "/v1/officer/partners/{code}/view"): (f"/v1/officer/partners/JPN/view?path=/v1/items/{items['open']}", b""),

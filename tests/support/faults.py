@@ -273,11 +273,11 @@ def on_record(installation: Installation, answer: Answer, *, head: bool = False)
 
 
 def state_digest(database: Path) -> str:
-    """A digest over every row of every table."""
+    """A digest over every row of every table; a full-text index cannot be read, but the tables that it is kept in can."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
         digest = hashlib.sha256()
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 ORDER BY name")]
         for table in tables:
             for row in sorted(repr(row) for row in connection.execute(f'SELECT * FROM "{table}"')):
                 digest.update(f"{table} {row}\n".encode())

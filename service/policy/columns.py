@@ -39,6 +39,8 @@ BLOCK_WORDS: Final = 512
 """Labels are worked through in blocks of this many words of 64: columns of 4 kB stay in the processor's cache, and bounded in number."""
 WORLDS_MAX: Final = 4
 """Vocabularies (scheme, partners, memberships, matcher) for which answers of the functions are remembered."""
+TRUTHS_MAX: Final = 1 << 18
+"""Answers remembered per vocabulary; beyond it they are asked for anew."""
 COLUMN_BYTES_MAX: Final = 1 << 25
 """Bytes of columns remembered from one snapshot to the next; beyond it they are made anew."""
 DENSE_BYTES_MAX: Final = 1 << 23
@@ -305,7 +307,8 @@ def released_after(known: Bits, before: Snapshot, after: Snapshot, labels: Label
         return released(after, labels, known.whom, action=action)
     rows = set(old.engine.rows), set(new.engine.rows)
     gone, come = frozenset(rows[0] - rows[1]), frozenset(rows[1] - rows[0])
-    whole, part = sorted(known.aside), []
+    whole: list[int] = []
+    part: list[int] = []
     touched = np.zeros(labels.width, np.uint64)
     for number, one in enumerate(known.whom):
         own = [None] if number in known.aside else [old.touched(one, action, gone), new.touched(one, action, come)]
@@ -320,7 +323,6 @@ def released_after(known: Bits, before: Snapshot, after: Snapshot, labels: Label
     if len(places) > labels.size // 2:
         whole, part = [*whole, *part], []
     words, aside = known.words.copy(), frozenset[int]()
-    whole = sorted(set(whole))
     if whole:
         found = released(after, labels, [known.whom[number] for number in whole], action=action)
         words[whole], aside = found.words, frozenset(whole[place] for place in found.aside)
@@ -366,7 +368,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """All that decides one question for one asker. Two plans that are equal, in the same world, have the same answers."""
+    """All that decides one question for one asker."""
 
     asker: tuple[str, str, str]
     turns: tuple[_Turn, ...]
@@ -383,6 +385,8 @@ class _Deciding:
         engine = snapshot.engine
         # An engine of another make is asked one by one: nothing is known of what it goes by.
         self.engine = engine if isinstance(engine, CompiledEngine) and engine.uncompiled is None and engine.rows else None
+        # Without a rule there is none to name, so nothing is released and nobody may be asked, whatever the matcher says to blanks.
+        self._without_rules = isinstance(engine, CompiledEngine) and not engine.rows
         if self.engine is not None and len(self.engine.request_columns) != _COLUMNS:
             self.engine = None
         if self.engine is not None:
@@ -404,7 +408,7 @@ class _Deciding:
         odd = np.zeros(shape, np.uint64)
         planned: list[tuple[int, _Plan, _Plan | None]] = []
         for number, one in enumerate(whom):
-            if not labels.size or self._refused(one, action):
+            if not labels.size or self._without_rules or self._refused(one, action):
                 continue
             try:
                 planned.append((number, self.plan(one, action), self.plan(one, _REFER) if refer else None))
@@ -489,6 +493,8 @@ class _Deciding:
             row = [""] * len(self.engine.row_columns)
             for column, cell in zip(atom.of_row, cells, strict=True):
                 row[column] = cell
+            if len(self._remembered.truths) >= TRUTHS_MAX:
+                self._remembered.truths.clear()
             found = self._remembered.truths[key] = self._asked.truth(atom, asker, row)
         return found
 

@@ -23,6 +23,7 @@ NESTING_MAX = 8
 _LEVEL = ("name", "mark")
 _LEVEL_SHOWN = '`{name = "SECRET", mark = "S"}`'
 _TOKEN = re.compile(r'#[^\n]*|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[\[\]{}]|\n|[A-Za-z0-9_-]+|.', re.DOTALL)
+_HIDDEN = re.compile(r"#([a-z_]+) *=")
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
@@ -53,6 +54,13 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
     if deepest is not None:
         findings.append(error(FILE, *deepest, "nesting", f"more than {NESTING_MAX} brackets deep", "a list"))
         return None, {}
+    for number, line in enumerate(lines, 1):
+        hidden = _HIDDEN.match(line)
+        if hidden and any(hidden[1] in (key, key[1:]) for key in KEYS):
+            findings.append(
+                error(FILE, number, 1, "comment", "a key behind `#`", "the key, or none; a blank after `#` if it is to be kept")
+            )
+    before = len(findings)
     try:
         value = tomllib.loads(text)
     except ValueError as wrong:  # also what is not a TOMLDecodeError: a number with too many digits
@@ -62,7 +70,6 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
             line, column = _before(lines, line, column)
         findings.append(error(FILE, line, column, "toml", _PLACE.sub("", str(wrong)).strip().lower(), "TOML"))
         return None, {}
-    before = len(findings)
     _check(value, keys, findings)
     if len(findings) > before:
         return None, keys

@@ -156,6 +156,7 @@ def test_a_marking_says_whose_it_is_and_what_no_label_can_say(text: str, expecte
             "U//LES-NF/REL TO USA, GBR", "malformed-marking", 10, "a second audience for release", None, id="noforn-within-and-a-list"
         ),
         pytest.param("U//REL TO USA, GBR//LES-NF", "malformed-marking", 20, "`LES-NF` beside a list", None, id="a-list-and-noforn-within"),
+        pytest.param("U//DISPLAY ONLY SBU-NF", "malformed-marking", 16, "`SBU-NF` is not a code", None, id="noforn-within-a-list"),
         pytest.param("S//REL/NF", "malformed-marking", 7, "`NF` beside a list", None, id="the-banners-list-and-noforn"),
         pytest.param("S//RD-XYZ", "unknown-token", 3, "unknown control `RD-XYZ`", None, id="no-such-part-of-a-regime"),
         pytest.param("S//TK-", "unknown-token", 3, "unknown control `TK-`", None, id="half-a-system"),

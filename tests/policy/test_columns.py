@@ -39,6 +39,7 @@ MATCHERS = {
     "what raises comes after who asks": "g(r.partner, p.grantee) && touches(p.categories, r.caveats)",
     "the request alone": 'g2(r.partner, "active") && at_most(r.level, "SECRET")',
     "the row alone": 'p.action == "release" && p.level != "TOP SECRET"',
+    "an audience read as issuers": "only_from(p.originator, r.releasable_to) || issued_by(p.originator, r.display_to)",
     "one column in two places": "addressed(r.action, r.releasable_to, r.releasable_to, r.partner) || touches(r.level, r.caveats)",
 }
 
@@ -216,3 +217,44 @@ def test_what_differs_is_found_whatever_the_edit(seed: int, calm: bool) -> None:
         found = released_after(known, before, after, labels)
         assert found.words.tolist() == released(after, labels, whom).words.tolist(), edit
         before, rows, known = after, after_rows, found
+
+
+def test_the_empty_set_is_asked_on_its_own() -> None:
+    """Of a function for which every word counts it says nothing that all of no words hold: that is for the function to say."""
+    snapshot = snapshot_of(
+        model_of("only_from(p.originator, r.releasable_to)"), ["p, RUL-0001, allow, release, JPN, *, SECRET, *, *, USA, treaty"]
+    )
+    labels = LabelColumns(Label("SECRET", (), audience, originators=("USA",)) for audience in ((), ("USA",), ("JPN",), ("JPN", "USA")))
+    found = released(snapshot, labels, [ForWhom("JPN")])
+    assert found.aside == frozenset()
+    assert found.indices(0).tolist() == [1]
+    assert differences(snapshot, labels, (ForWhom("JPN"),), "release") == []
+
+
+NOBODY_ELSE = "g(r.partner, p.grantee) && covers(p.categories, r.categories)"
+GOOD = "p, RUL-0001, allow, release, QUAD, *, SECRET, *, *, *, treaty"
+RAISING = "p, RUL-0002, allow, release, QUAD, *, SECRET, BOGUS, *, *, treaty"
+
+
+def test_where_something_raises_the_order_of_the_rows_counts() -> None:
+    """Stock Casbin looks at no row behind the one that settles it: the same rows, another answer."""
+    model = model_of(NOBODY_ELSE, "some(where (p.eft == allow))")
+    labels = LabelColumns([Label("SECRET", ("AIR",), originators=("USA",)), Label("SECRET", originators=("USA",))])
+    good_first, raising_first = snapshot_of(model, [GOOD, RAISING]), snapshot_of(model, [RAISING, GOOD])
+    known = released(good_first, labels, WHOM)
+    assert known.indices(WHOM.index(ForWhom("JPN"))).tolist() == [0, 1]
+    found = released_after(known, good_first, raising_first, labels)
+    assert not found.words.any()
+    assert released_after(found, raising_first, good_first, labels).words.tolist() == known.words.tolist()
+
+
+def test_who_leaves_a_community_loses_what_came_to_him_by_it_though_no_rule_changed() -> None:
+    labels = some_labels(12, 80, odd=0.0)
+    model = model_of(NOBODY_ELSE)
+    before, after = snapshot_of(model, [GOOD]), snapshot_of(model, [GOOD], roles=[role for role in ROLES if role != "g, JPN, QUAD"])
+    jpn, ind = WHOM.index(ForWhom("JPN")), WHOM.index(ForWhom("IND"))
+    known = released(before, labels, WHOM)
+    found = released_after(known, before, after, labels)
+    assert known.count(jpn) == known.count(ind) == labels.size
+    assert found.count(jpn) == 0
+    assert found.count(ind) == labels.size

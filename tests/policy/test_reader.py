@@ -141,6 +141,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("communities.csv", "JPN, QUAD, 2017", "QUAD, QUAD, 2017", "cycle", "QUAD, 2017"),
     ("communities.csv", "g, KOR, PACIFIC", "g, ALL-PARTNERS, PACIFIC\ng, PACIFIC, ALL-PARTNERS", "columns", ""),
     ("scheme.toml", '"MARITIME"', '"maritime"', "code", '"maritime"'),
+    ("scheme.toml", "levels = [", "#evels = [", "comment", "#"),
+    ("scheme.toml", 'own = "USA"', '#own = "USA"', "comment", "#"),
     ("scheme.toml", '"MARITIME"', '"MARITMIE"', "unused-name", '"MARITMIE"'),
     ("agreements.csv", "p, AGR-0002", "p, AGR-0092", "unused-name", "AGR-0092"),
     ("scheme.toml", '"MARITIME"', '"LOGISTICS"', "twice", '"LOGISTICS"'),

@@ -206,6 +206,7 @@ class Ic2016Profile(SlashedProfile):
             for word in self._controls[code].words
             for form in ("-NF", "-NOFORN", " NF", " NOFORN")
         }
+        self._never_codes = self._no_foreign | frozenset(self._with_no_foreign)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

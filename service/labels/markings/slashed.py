@@ -104,6 +104,7 @@ class SlashedProfile(ABC):
         self._controls = {control.code: control for control in controls if control.code in scheme.caveats}
         self._controls |= {code: Control(code, code, code) for code in scheme.caveats if code not in self._controls}
         self._no_foreign = frozenset((*_NO_FOREIGN, *titles.no_foreign))
+        self._never_codes = self._no_foreign
         self._release_to = tuple(_opening(words) for words in (_RELEASE_TO, *titles.release_to))
         self._display_only = (_opening(_DISPLAY_ONLY),)
         self._release_as_banner = frozenset(titles.release_as_banner)
@@ -262,7 +263,7 @@ class SlashedProfile(ABC):
             if len(code.split()) > 1:
                 repairs = [replaced(text, place, ", ".join(code.split()))]
                 raise Fault(f"{shown(code)} is not a code, expected commas between codes,", offset=offset, repairs=repairs)
-            if code in self._no_foreign or not CODE.fullmatch(code):
+            if code in self._never_codes or not CODE.fullmatch(code):
                 raise Fault(f"{shown(code)} is not a code, expected one like `JPN`,", offset=offset)
             codes.add(code)
             at += len(part) + 1

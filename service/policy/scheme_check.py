@@ -54,8 +54,8 @@ def read_scheme(lines: list[str], findings: list[Finding]) -> tuple[Scheme | Non
     if deepest is not None:
         findings.append(error(FILE, *deepest, "nesting", f"more than {NESTING_MAX} brackets deep", "a list"))
         return None, {}
-    for number, line in enumerate(lines, 1):
-        hidden = _HIDDEN.match(line)
+    for number, written in enumerate(lines, 1):
+        hidden = _HIDDEN.match(written)
         if hidden and any(hidden[1] in (key, key[1:]) for key in KEYS):
             findings.append(
                 error(FILE, number, 1, "comment", "a key behind `#`", "the key, or none; a blank after `#` if it is to be kept")

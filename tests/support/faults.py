@@ -277,7 +277,8 @@ def state_digest(database: Path) -> str:
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
         digest = hashlib.sha256()
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 ORDER BY name")]
+        kept = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 ORDER BY name"
+        tables = [row[0] for row in connection.execute(kept)]
         for table in tables:
             for row in sorted(repr(row) for row in connection.execute(f'SELECT * FROM "{table}"')):
                 digest.update(f"{table} {row}\n".encode())

@@ -182,6 +182,11 @@ class Released:
         words[places] = np.ascontiguousarray(np.packbits(own, axis=0, bitorder="little").T).view(np.uint64)
         return Released(self.whom, words, bits)
 
+    def differing(self, other: Released) -> list[int]:
+        """Places of the labels that are not released to the same."""
+        found: list[int] = np.flatnonzero((self.words ^ other.words).any(axis=1)).tolist()
+        return found
+
 
 def _places_of(label_ids: Numbers, known: Sequence[int]) -> Numbers:
     """For each label id its place among those known.

@@ -46,6 +46,8 @@ class Weighed:
     timeline: Timeline | None
     reasons: tuple[str, ...]
     """Why a second officer must approve; none where none needs to."""
+    differing: frozenset[int] | None = None
+    """Ids of the stored labels that are released otherwise, to anybody, at any moment; None where that is not known."""
     until: datetime | None = None
     """When the next row of either bundle begins or ends: from then on it would be another timeline."""
 
@@ -164,7 +166,7 @@ class Examiner:
         moment = moment_of(_since(state, at))
         found, reasons = differ(state.bundle, bundle, effect=stored.effect, at=moment)
         ahead = [boundary for boundary in (*state.bundle.boundaries, *bundle.boundaries) if boundary > moment]
-        return Weighed(state, found, reasons, min(ahead, default=None))
+        return Weighed(state, found, reasons, stored.differing, min(ahead, default=None))
 
 
 def differ(old: Bundle, new: Bundle, *, effect: Effect | None, at: datetime) -> tuple[Timeline, tuple[str, ...]]:

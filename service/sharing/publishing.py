@@ -327,7 +327,7 @@ class Publishing:
             suspended = frozenset() if before is None else before.suspended
             upkeep = act.upkeep(PolicyState(act.number, act.at, 0, bundle, suspended))
             other_ladder = before is not None and before.bundle.scheme.levels != bundle.scheme.levels
-            upkeep.policy_changed(everything=other_ladder)
+            upkeep.policy_changed(everything=other_ladder, differing=weighed.differing)
             upkeep.add_lanes(_lanes_wanted(act, bundle))
             act.details |= {
                 "bundle": bundle.digest,

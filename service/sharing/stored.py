@@ -22,12 +22,14 @@ from service.store.times import micros
 class Stored:
     """What is stored from a moment on, and for whom it is reckoned: every partner without a purpose, and every lane there is."""
 
-    def __init__(self, found: Holdings, columns: LabelColumns, whom: Sequence[ForWhom]) -> None:
+    def __init__(self, found: Holdings, columns: LabelColumns, label_ids: Sequence[int], whom: Sequence[ForWhom]) -> None:
         self._holdings: Final = found
         self._columns: Final = columns
+        self._label_ids: Final = label_ids
         self._whom: Final = tuple(whom)
         self._released: dict[int, tuple[Snapshot, Released]] = {}
         self._held: dict[datetime, Held] = {}
+        self._differing: set[int] = set()
 
     @classmethod
     def read(cls, connection: Connection, labels: Mapping[int, Label], bundles: Iterable[Bundle], *, at: int) -> Stored:
@@ -42,7 +44,12 @@ class Stored:
         partners = {partner.code for bundle in bundles for partner in bundle.partners}
         whom = {ForWhom(partner, NO_PURPOSE) for partner in partners}
         whom |= {ForWhom(lane.partner, lane.purpose) for lane in visibility.lanes(connection) if lane.partner in partners}
-        return cls(holdings.read_holdings(connection, ids, at=at), LabelColumns(labels[one] for one in ids), sorted(whom))
+        return cls(holdings.read_holdings(connection, ids, at=at), LabelColumns(labels[one] for one in ids), ids, sorted(whom))
+
+    @property
+    def differing(self) -> frozenset[int]:
+        """Ids of the labels that some question asked so far decided otherwise than before, for anybody it is reckoned for."""
+        return frozenset(self._differing)
 
     def effect(self, old: Snapshot, new: Snapshot, at: datetime) -> StoredEffect:
         """What is gained and lost where `new` decides in place of `old`, under the labels as of `at`."""
@@ -53,7 +60,9 @@ class Stored:
         key = id(new)
         if key not in self._released:
             self._released[key] = new, before.after(old, new, self._columns)
-        found = effect(held, before, self._released[key][1], columns=self._columns, ladder=_ladder(old, new))
+        after = self._released[key][1]
+        self._differing.update(self._label_ids[place] for place in before.differing(after))
+        found = effect(held, before, after, columns=self._columns, ladder=_ladder(old, new))
         return StoredEffect() if found.empty else StoredEffect(_changes(found), found.digest().hex())
 
     def _of(self, snapshot: Snapshot) -> Released:

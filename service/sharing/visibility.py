@@ -274,14 +274,16 @@ class Upkeep:
         """Write the offers of items whose portions or labels changed; `fresh` where they are new."""
         self._place(self._lanes, item_ids, fresh=fresh, index=True)
 
-    def policy_changed(self, *, everything: bool = False) -> None:
+    def policy_changed(self, *, everything: bool = False, differing: Collection[int] | None = None) -> None:
         """Bring all in step with another bundle or suspension; writes only what its difference names.
 
         Args:
             everything: the ladder itself changed, so that every offer is written anew.
+            differing: ids of the labels that are not released to the same lanes, at every moment ahead, as before; None where that is
+                not known. What is known before the act need not be found out while everybody waits for it.
         """
         changed: dict[tuple[int, int], Sequence[Stretch]] = {}
-        for label_ids in _in_blocks(self._labels):
+        for label_ids in _in_blocks(self._labels if differing is None else sorted(differing)):
             changed.update(self._derive(self._lanes, label_ids, before=store.entitlements(self._connection, label_ids)))
         touched: dict[int, set[int]] = {}
         for lane, label in changed:

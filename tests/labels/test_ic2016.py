@@ -15,7 +15,7 @@ from tests.support.labels_ic2016 import REGISTER, SCHEME, profile, readings
 
 PROFILE = profile()
 US = ("USA",)
-FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def parts(name: str, **compartments: tuple[str, ...]) -> System:

@@ -22,7 +22,7 @@ from tests.support.labels_ic2016 import LABELS, LEVELS, REGISTER, SCHEME, profil
 PROFILE = profile()
 PLAIN = published(Profile.PLAIN)
 PAGES = st.lists(readings(plain=True), min_size=1, max_size=4)
-FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Pages are large values: fewer of them, and more than a second to begin with on a busy machine."""
 
 

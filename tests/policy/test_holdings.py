@@ -209,6 +209,17 @@ def test_another_effect_has_another_digest(items: Sequence[Item], new: Sequence[
     assert both(items, [0, 1, 2], WHOM, [NOTHING, frozenset({0})], new).digest() != PLAIN.digest()
 
 
+def test_whatever_item_stands_in_the_place_of_another_has_another_digest() -> None:
+    names = [f"other-{number}" for number in range(12)]
+    found = {
+        both(
+            (*ITEMS[:2], Item(name, False, (1,)), *ITEMS[3:]), [0, 1, 2], WHOM, [NOTHING, frozenset({0})], [NOTHING, frozenset({0, 1})]
+        ).digest()
+        for name in names
+    }
+    assert len(found | {PLAIN.digest()}) == len(names) + 1
+
+
 def test_no_effect_is_empty_and_has_a_digest() -> None:
     none = both(ITEMS, [0, 1, 2], WHOM, [NOTHING, NOTHING], [NOTHING, NOTHING])
     assert none.empty

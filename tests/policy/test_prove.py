@@ -234,6 +234,18 @@ def test_later_dates_are_compared_with_the_same_date_or_with_today() -> None:
     ]
 
 
+def test_what_two_rules_prove_together_is_proved_no_longer_when_one_has_ended() -> None:
+    forbidden = ["*, JPN, *, UNCLASSIFIED, *, *, USA, , ,", "*, JPN, *, UNCLASSIFIED, *, *, IND JPN, , 2027-01-01,"]
+    old = small(["release, IND, *, SECRET, AIR, none, *, , ,"], forbidden)
+    new = small(["release, IND, *, SECRET, AIR, none, *, , ,", "release, JPN, *, SECRET, SEA, none, *, , ,"], forbidden)
+    found = difference(old, new, at=NOW)
+    assert [(stretch.since.date().isoformat(), len(stretch.changes)) for stretch in found.stretches] == [
+        ("2026-11-22", 0),
+        ("2027-01-01", 2),
+    ]
+    assert {change.witness.originators for change in found.changes()} == {("JPN",)}
+
+
 def test_a_suspended_partner_gains_nothing() -> None:
     old, new = small(["release, IND, *, SECRET, AIR, none, *, , ,"]), small(["release, JPN, *, SECRET, AIR, none, *, , ,"])
     assert {(change.partner, change.side) for change in difference(old, new, at=NOW).changes()} == {
@@ -299,6 +311,10 @@ def test_a_witness_is_decided_by_the_snapshots_before_it_is_shown() -> None:
     lying = read_bundle(new.files, build=lambda kind, **parts: Withholds())
     with pytest.raises(Broken, match="the prover and the engine disagree on release to "):
         difference(old, lying, at=NOW)
+    # Also where it is for one purpose alone.
+    for_one = small(["release, JPN, KEEN, SECRET, AIR, none, *, , ,"])
+    with pytest.raises(Broken, match="the prover and the engine disagree on release to JPN of SECRET"):
+        difference(None, read_bundle(for_one.files, build=lambda kind, **parts: Withholds()), at=NOW)
     with pytest.raises(Broken, match="disagree on `NEV-0001`"):
         never_findings(lying, NOW)
 

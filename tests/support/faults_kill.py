@@ -21,7 +21,7 @@ from tests.support.faults_server import Server
 
 READERS: Final = 8
 _VERIFIED_EVERY: Final = 8
-_LOAD_SECONDS: Final = (0.02, 0.4)
+_LOAD_SECONDS: Final = (0.1, 1.2)
 _STARTING_SECONDS: Final = (0.0, 1.5)
 _KEY: Final = "a-key-for-all-rounds-"
 

@@ -26,7 +26,7 @@ check: setup
 	$(VENV)/bin/lint-imports --no-cache
 
 test: check
-	$(VENV)/bin/pytest tests -m "not campaign"
+	$(VENV)/bin/pytest tests -m "not campaign" -n auto --dist worksteal
 
 bench: setup
 	$(PY) -m tests.bench

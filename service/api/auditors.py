@@ -20,7 +20,7 @@ from service.errors import NotVisible
 from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import audit
 from service.store import logs
-from service.store.logs import Position
+from service.store.logs import AuditFilter, Position
 from service.store.times import micros
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(admit)], default_response_class=Response)
@@ -45,6 +45,19 @@ class ReleasesQuery(BaseModel):
     limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
     cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
+    def filter(self) -> AuditFilter:
+        """What is asked for; pages aside."""
+        return AuditFilter(
+            log=self.partner or self.log,
+            # Releases are what is asked for, unless a type is named: acts and looks are found by theirs.
+            partners_only=self.partner is not None or (self.log is None and self.type is None),
+            item=self.item,
+            since=_micros(self.since),
+            until=_micros(self.until),
+            type=self.type,
+            client=self.client,
+        )
+
 
 def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else micros(moment)
@@ -65,19 +78,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
         if query.partner is not None and query.log not in (None, query.partner):
             return {"releases": []}, entry.event_id
         with installation.database.reading() as connection:
-            rows = logs.query(
-                connection,
-                log=query.partner or query.log,
-                # Releases are what is asked for, unless a type is named: acts and looks are found by theirs.
-                partners_only=query.partner is not None or (query.log is None and query.type is None),
-                item=query.item,
-                since=_micros(query.since),
-                until=_micros(query.until),
-                type_=query.type,
-                client=query.client,
-                before=None if cursor is None else Position(*cursor),
-                limit=query.limit + 1,
-            )
+            rows = logs.query(connection, query.filter(), before=None if cursor is None else Position(*cursor), limit=query.limit + 1)
         shown = rows[: query.limit]
         body: dict[str, Any] = {"releases": [audit.audit_entry(row) for row in shown]}
         if len(rows) > query.limit:

@@ -8,7 +8,7 @@ each item an entry names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -345,58 +345,78 @@ class Position:
     position: int
 
 
-def query(
-    connection: Connection,
-    *,
-    log: str | None,
-    partners_only: bool,
-    item: str | None,
-    since: int | None,
-    until: int | None,
-    type_: str | None,
-    client: str | None,
-    before: Position | None,
-    limit: int,
-) -> list[StoredRow]:
-    """Entries that match every filter given, newest first.
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What an auditor asks for: entries that match everything given here. Pages and exports ask by the same value.
 
     Args:
         log: name of a log; None for all.
         partners_only: leave the logs `officers` and `root` out.
         since, until: microseconds, `until` exclusive.
+    """
+
+    log: str | None = None
+    partners_only: bool = False
+    item: str | None = None
+    since: int | None = None
+    until: int | None = None
+    type: str | None = None
+    client: str | None = None
+
+
+@dataclass(slots=True)
+class _Narrowed:
+    """A filter as SQL: what to join to `log_entry e` and `log g`, and what must hold."""
+
+    joins: str = ""
+    conditions: list[str] = field(default_factory=list)
+    parameters: dict[str, object] = field(default_factory=dict)
+
+    def narrow(self, condition: str, **values: object) -> None:
+        self.conditions.append(condition)
+        self.parameters.update(values)
+
+    def where(self) -> str:
+        return f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+
+
+def _narrowed(asked: AuditFilter) -> _Narrowed:
+    """All of a filter but which log: that is found by its id, and pages and exports each have their own way to it."""
+    narrowed = _Narrowed()
+    if asked.partners_only:
+        narrowed.narrow("g.name NOT IN ('officers', 'root')")
+    if asked.since is not None:
+        narrowed.narrow("e.at >= :since", since=asked.since)
+    if asked.until is not None:
+        narrowed.narrow("e.at < :until", until=asked.until)
+    if asked.type is not None:
+        narrowed.narrow("e.type = :type", type=sought(asked.type))
+    if asked.client is not None:
+        narrowed.narrow("e.client = :client", client=sought(asked.client))
+    if asked.item is not None:
+        narrowed.joins += " JOIN log_item i ON i.log_id = e.log_id AND i.position = e.position AND i.at = e.at"
+        narrowed.narrow("i.item_id = :item", item=sought(asked.item))
+    return narrowed
+
+
+def query(connection: Connection, asked: AuditFilter, *, before: Position | None, limit: int) -> list[StoredRow]:
+    """Entries that match, newest first.
+
+    Args:
         before: only entries that come after this place in newest-first order.
     """
-    conditions: list[str] = []
-    parameters: dict[str, object] = {"limit": limit}
-
-    def narrow(condition: str, **values: object) -> None:
-        conditions.append(condition)
-        parameters.update(values)
-
-    if log is not None:
+    narrowed = _narrowed(asked)
+    if asked.log is not None:
         # The id, not the name, so that the index over (log, time) is walked and no other log is touched.
-        found = connection.execute(text("SELECT id FROM log WHERE name = :name"), {"name": sought(log)}).scalar()
-        narrow("e.log_id = :log_id", log_id=-1 if found is None else found)
-    if partners_only:
-        narrow("g.name NOT IN ('officers', 'root')")
-    if since is not None:
-        narrow("e.at >= :since", since=since)
-    if until is not None:
-        narrow("e.at < :until", until=until)
-    if type_ is not None:
-        narrow("e.type = :type", type=sought(type_))
-    if client is not None:
-        narrow("e.client = :client", client=sought(client))
+        found = connection.execute(text("SELECT id FROM log WHERE name = :name"), {"name": sought(asked.log)}).scalar()
+        narrowed.narrow("e.log_id = :log_id", log_id=-1 if found is None else found)
     if before is not None:
-        narrow(
+        narrowed.narrow(
             "(e.at, e.log_id, e.position) < (:b_at, :b_log, :b_position)", b_at=before.at, b_log=before.log_id, b_position=before.position
         )
-    if item is not None:
-        narrow("i.item_id = :item", item=sought(item))
-    join = "" if item is None else " JOIN log_item i ON i.log_id = e.log_id AND i.position = e.position AND i.at = e.at"
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = " ORDER BY e.at DESC, e.log_id DESC, e.position DESC LIMIT :limit"
-    return [_stored(row) for row in connection.execute(text(f"SELECT {_ENTRY}{join}{where}{order}"), parameters)]
+    rows = connection.execute(text(f"SELECT {_ENTRY}{narrowed.joins}{narrowed.where()}{order}"), {**narrowed.parameters, "limit": limit})
+    return [_stored(row) for row in rows]
 
 
 def own_entries(connection: Connection, log_name: str, *, from_position: int, limit: int) -> list[tuple[int, bytes]]:

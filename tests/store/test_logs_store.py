@@ -15,7 +15,7 @@ from service.errors import Broken, Busy
 from service.releaselog.merkle import Frontier, leaf_hash
 from service.sharing.ledger import OFFICERS, Draft, Ledger
 from service.store import Connection, Database, logs
-from service.store.logs import EntryRow, Head, Position
+from service.store.logs import AuditFilter, EntryRow, Head, Position
 
 KEY = bytes(32)
 LEDGER = Ledger("entente.test", KEY)
@@ -219,12 +219,6 @@ def told(database: Database) -> Database:
     return database
 
 
-NO_FILTER: dict[str, Any] = {
-    "log": None, "partners_only": False, "item": None, "since": None, "until": None, "type_": None, "client": None, "before": None,
-    "limit": 100,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("filters", "keeps"),
     [
@@ -236,11 +230,11 @@ NO_FILTER: dict[str, Any] = {
         pytest.param({"item": "i2\x00"}, lambda at, log, type_, client, item: False, id="no such item"),
         pytest.param({"since": 20}, lambda at, log, type_, client, item: at >= 20, id="since, inclusive"),
         pytest.param({"until": 30}, lambda at, log, type_, client, item: at < 30, id="until, exclusive"),
-        pytest.param({"type_": "list"}, lambda at, log, type_, client, item: type_ == "list", id="type"),
+        pytest.param({"type": "list"}, lambda at, log, type_, client, item: type_ == "list", id="type"),
         pytest.param({"client": "c_one"}, lambda at, log, type_, client, item: client == "c_one", id="client"),
         pytest.param({"client": "c_\x00"}, lambda at, log, type_, client, item: False, id="no such client"),
         pytest.param(
-            {"log": "JPN", "item": "i1", "since": 20, "until": 41, "type_": "item", "client": "c_one"},
+            {"log": "JPN", "item": "i1", "since": 20, "until": 41, "type": "item", "client": "c_one"},
             lambda at, log, type_, client, item: (at, log) == (40, "JPN"),
             id="all together",
         ),
@@ -251,7 +245,7 @@ def test_it_finds_what_every_filter_lets_through_newest_first_page_by_page(told:
     found: list[tuple[int, str, str, str]] = []
     before = None
     with told.reading() as connection:
-        while page := logs.query(connection, **{**NO_FILTER, **filters, "limit": limit, "before": before}):
+        while page := logs.query(connection, AuditFilter(**filters), before=before, limit=limit):
             found += [(row.at, row.log, row.type, row.client) for row in page]
             before = Position(page[-1].at, page[-1].log_id, page[-1].position)
             assert len(page) <= limit

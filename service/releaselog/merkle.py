@@ -330,6 +330,16 @@ def consistency_proof(old_size: int, new_size: int, tiles: TileReader) -> tuple[
     return tuple(subtrees.root(*part) for part in reversed(parts))
 
 
+def subtree_roots(subtrees: Iterable[tuple[int, int]], tree_size: int, tiles: TileReader) -> tuple[bytes, ...]:
+    """The roots over leaves `start` to `stop` of each of these subtrees of the tree of `tree_size`.
+
+    Raises:
+        Broken: a tile is not as wide as asked for.
+    """
+    found = _Subtrees(tree_size, tiles)
+    return tuple(found.root(start, stop) for start, stop in subtrees)
+
+
 def _split(width: int) -> int:
     """The largest power of two below `width`, which is at least 2."""
     return 1 << ((width - 1).bit_length() - 1)

@@ -360,7 +360,7 @@ class _Search:
         """
         rows = {row[0]: (row[1], row[2]) for row in _rows_of(self._connection, item_ids) if row[3] in self._groups}
         holding: dict[str, set[str]] = {}
-        rows_listed = f"{self._listed('rows', 'bigint')} l {self._join('search_row r ON r.id = l.value')}"
+        rows_listed = f"{self._listed('rows', 'bigint')} l {self._look_up('search_row r', 'r.id = l.value')}"
         statement = text(f"SELECT r.id FROM {rows_listed} WHERE {self._holds}")
         for (row_id,) in self._connection.execute(statement, {"rows": self._values(rows), **self._phrases}):
             item_id, portion_id = rows[row_id]
@@ -397,7 +397,8 @@ class _Search:
 
     def placed(self, row_ids: Sequence[int], *, after: Place) -> list[tuple[Listed, frozenset[str]]]:
         """The items of those of these rows that hold what is wanted, which stand after a place, in order."""
-        conditions = [self._holds, "o.visible_since <= :at", "(o.visible_since, o.item_id) > (:since, :after)"]
+        # The sign keeps the order of the list out of the question: an index by it would be walked once for every row proposed.
+        conditions = [self._holds, "+o.visible_since <= :at", "(+o.visible_since, o.item_id) > (:since, :after)"]
         values: dict[str, object] = {
             "lane": self._lane, "at": self._at, "since": after.visible_since, "after": after.item_id, **self._phrases
         }  # fmt: skip
@@ -407,13 +408,15 @@ class _Search:
         if self._categories is not None:
             conditions.append(
                 "EXISTS (SELECT 1 FROM offer_category c WHERE c.item_id = o.item_id AND c.lane_id = o.lane_id AND c.from_at <= :at "
-                f"AND c.until > :at AND c.category IN (SELECT l.value FROM {self._listed('categories', 'text')} l))"
+                f"AND c.until > :at AND c.category IN (SELECT l.value FROM {self._listed('categories', 'text')} l)"
+                + ("" if self._dialect == "sqlite" else " OFFSET 0")  # as in `_look_up`
+                + ")"
             )
             values["categories"] = self._values(sought(category) for category in self._categories)
         statement = text(
             f"SELECT r.item_id, r.portion_id, o.visible_since, o.until FROM {self._listed('rows', 'bigint')} l "
-            + self._join("search_row r ON r.id = l.value")
-            + self._join("offer o ON o.item_id = r.item_id AND o.lane_id = :lane AND o.from_at <= :at AND o.until > :at")
+            + self._look_up("search_row r", "r.id = l.value")
+            + self._look_up("offer o", "o.item_id = r.item_id AND o.lane_id = :lane AND o.from_at <= :at AND o.until > :at")
             + " WHERE "
             + " AND ".join(conditions)
         )
@@ -428,8 +431,8 @@ class _Search:
     def _listed(self, name: str, kind: str) -> str:
         return _listed(self._dialect, name, kind)
 
-    def _join(self, what: str) -> str:
-        return _join(self._dialect, what)
+    def _look_up(self, what: str, condition: str) -> str:
+        return _look_up(self._dialect, what, condition)
 
     def _values(self, values: Iterable[object]) -> object:
         return _values(self._dialect, values)
@@ -449,7 +452,7 @@ def _rows_of(connection: Connection, item_ids: Sequence[str]) -> list[tuple[int,
     """(id, item id, portion id, group id) of the rows of items."""
     dialect = connection.dialect.name
     sql = f"SELECT r.id, r.item_id, r.portion_id, r.group_id FROM {_listed(dialect, 'items', 'text')} l "
-    statement = text(sql + _join(dialect, "search_row r ON r.item_id = l.value"))
+    statement = text(sql + _look_up(dialect, "search_row r", "r.item_id = l.value"))
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement, {"items": _values(dialect, item_ids)})]
 
 
@@ -460,9 +463,13 @@ def _listed(dialect: str, name: str, kind: str) -> str:
     return f"json_each(:{name})" if dialect == "sqlite" else f"(SELECT unnest(CAST(:{name} AS {kind}[])) AS value)"
 
 
-def _join(dialect: str, what: str) -> str:
-    # In SQLite a cross join is one in the order written: from the list to what is looked up.
-    return f"{'CROSS ' if dialect == 'sqlite' else ''}JOIN {what} "
+def _look_up(dialect: str, what: str, condition: str) -> str:
+    """Join what is looked up for every row so far, in the order written. A planner's other ways read tables from end to end."""
+    if dialect == "sqlite":
+        return f"CROSS JOIN {what} ON {condition} "
+    # What has an offset is not merged into the statement around it, and so is done once for each row of that.
+    alias = what.rpartition(" ")[2]
+    return f"JOIN LATERAL (SELECT {alias}.* FROM {what} WHERE {condition} OFFSET 0) {alias} ON true "
 
 
 def _values(dialect: str, values: Iterable[object]) -> object:

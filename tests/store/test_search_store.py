@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from service.store import Connection, Database
 from service.store import search as store
@@ -254,6 +256,65 @@ def test_what_is_withheld_is_not_so_much_as_proposed(database: Database) -> None
         ]
         assert len(proposed) == 1
         assert find(connection, "sea", effort="by-all-in-turns") == ["item-30"]
+
+
+PROPOSED = 40
+
+
+@pytest.mark.parametrize("narrowed", [False, True], ids=["all", "by-level-and-category"])
+@pytest.mark.parametrize("analysed", [False, True], ids=["as-written", "analysed"])
+def test_what_the_index_proposes_is_placed_by_its_key_however_long_the_list_is(database: Database, analysed: bool, narrowed: bool) -> None:
+    """Each row proposed costs one look at one item's offer. In the order of the list it would cost the whole list (promise 9)."""
+    with database.acting() as connection:
+        put(connection, [Item(1 + number, True, 0, ("AIR",), ((1, " sea "),)) for number in range(3000)])
+        if analysed:
+            connection.execute(text("ANALYZE"))
+    with database.reading() as connection:
+        search = store._Search(connection, sought("sea"), 1, 10_000, [0] if narrowed else None, ["AIR"] if narrowed else None)
+        proposed = search.proposed(most=None)
+        assert proposed is not None
+        ran: list[tuple[str, Any]] = []
+        event.listen(connection, "before_cursor_execute", lambda _1, _2, sql, values, _3, _4: ran.append((sql, values)))
+        assert len(search.placed(proposed[:PROPOSED], after=START)) == PROPOSED
+        ((sql, values),) = ran
+        looks = explained(connection, sql, values)
+    assert looks["search_row"] == (PRIMARY_KEY[database.postgres]["search_row"], {"id"})
+    assert looks["offer"] == (PRIMARY_KEY[database.postgres]["offer"], {"item_id", "lane_id"})
+    assert looks.keys() - {"search_row", "offer"} == ({"offer_category"} if narrowed else set())
+    if narrowed:
+        assert {"item_id", "lane_id"} <= looks["offer_category"][1]
+
+
+PRIMARY_KEY = {
+    False: {"search_row": "INTEGER PRIMARY KEY", "offer": "sqlite_autoindex_offer_1"},
+    True: {"search_row": "search_row_pkey", "offer": "offer_pkey"},
+}
+
+
+def explained(connection: Connection, sql: str, values: Any) -> dict[str, tuple[str, set[str]]]:
+    """Of each table that a statement reads: the index it is looked up in, and the columns that are known by then.
+
+    A table that is not looked up, but read from end to end, has no index and no columns.
+    """
+    looks: dict[str, tuple[str, set[str]]] = {}
+    if connection.dialect.name == "sqlite":
+        names = {"r": "search_row", "o": "offer", "c": "offer_category"}
+        for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values):
+            if found := re.fullmatch(r"(?:SEARCH|SCAN) ([roc])(?: USING (?:COVERING )?(?:INDEX )?(.+?) \((.*)\))?.*", row[3]):
+                looks[names[found[1]]] = (
+                    found[2] or "",
+                    {"id" if one == "rowid" else one for one in re.findall(r"(\w+)=\?", found[3] or "")},
+                )
+        return looks
+    (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values).one()
+    nodes = [plan[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if "Relation Name" in node or node["Node Type"].startswith("Bitmap"):
+            known = set(re.findall(r"\(?(?:\w+\.)?(\w+) = ", node.get("Index Cond", "")))
+            looks[node.get("Relation Name", "?")] = (node.get("Index Name", ""), known)
+    return looks
 
 
 def test_a_lane_that_does_not_exist_finds_nothing(database: Database) -> None:

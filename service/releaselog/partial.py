@@ -51,10 +51,8 @@ def subtrees(start: int, stop: int, tree_size: int) -> list[tuple[int, int]]:
     while start < stop:
         # The widest subtree that can begin here is as wide as the lowest one-bit of the place; at 0 it is the whole tree.
         widest = start & -start or tree_size
-        if stop == tree_size and stop - start <= widest:
-            width = stop - start
-        else:
-            width = min(widest, 1 << ((stop - start).bit_length() - 1))
+        edge = stop == tree_size and stop - start <= widest
+        width = stop - start if edge else min(widest, 1 << ((stop - start).bit_length() - 1))
         found.append((start, start + width))
         start += width
     return found

@@ -47,7 +47,7 @@ def create_app(installation: Installation) -> Guard:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        installation.gate.start()
+        installation.start()
         try:
             yield
         finally:

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Folder of the database (unless `database` names another), keys and files."""
     database: str | None = None
     """SQLAlchemy URL: `sqlite:///...` or `postgresql+psycopg://...`. Default: `entente.db` in the data folder."""
+    highwater: Path | None = None
+    """File of the high-water mark. Default: beside the data folder, as `NAME.highwater`, so that restoring the one leaves the other."""
     policies: Path = Path("policies")
     """Bundle published at the first start."""
     instance: str = "entente.local"

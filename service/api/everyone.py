@@ -121,7 +121,7 @@ async def live() -> Response:
 @route(Access.EVERYONE)
 async def ready(installation: InstallationDependency) -> Response:
     try:
-        published = await asyncio.to_thread(installation.published)
+        can = installation.ledger.refusal is None and await asyncio.to_thread(installation.published)
     except ServiceError:
-        published = False
-    return JSONResponse({"status": "ready" if published else "unavailable"}, 200 if published else 503, headers=_NO_STORE)
+        can = False
+    return JSONResponse({"status": "ready" if can else "unavailable"}, 200 if can else 503, headers=_NO_STORE)

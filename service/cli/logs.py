@@ -1,4 +1,4 @@
-"""`entente log verify`, `log prove`: that the record is whole, and the proof for one entry of it."""
+"""`entente log verify`, `log prove`, `log restored`: that the record is whole, the proof for one entry of it, and a loss accepted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from service.cli.session import MACHINE_HERE, REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
-from service.errors import Conflict, NotVisible
+from service.cli.session import MACHINE_HERE, REFUSED, AsJson, Data, Policies, Token, acting_as, complain, opened, say, settings_of
+from service.errors import Conflict, NotVisible, Rejected
 from service.identity.clients import Role
 from service.sharing.audit import receipt
 from service.sharing.verification import verify_all
 from service.store import logs
 
-log_app = typer.Typer(help="Release logs: verify, prove.", no_args_is_help=True)
+log_app = typer.Typer(help="Release logs: verify, prove, accept a restored database.", no_args_is_help=True)
 
 
 @log_app.command()
@@ -21,14 +21,17 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
     """Derive every seal, column, tree and checkpoint again; name the first entry that does not hold. Prints no content."""
     with opened(settings_of(data, policies)) as installation:
         report = verify_all(installation)
+        refusal = installation.ledger.refusal
         problem = report.problem
         # Recorded afterwards, and only where all holds: to append to a log that may not would write over what is evidence now.
-        if report.ok:
+        # Nor where nothing may be signed, as the database is not the newest (`log restored`).
+        if report.ok and installation.ledger.refusal is None:
             installation.acts.look("log.verify", MACHINE_HERE, [], {"entries": sum(size for _, size, _ in report.logs)})
     if as_json:
         say(
             {
-                "ok": report.ok,
+                "ok": report.ok and refusal is None,
+                "refusal": refusal,
                 "logs": [{"log": name, "size": size, "root": root} for name, size, root in report.logs],
                 "problem": None
                 if problem is None
@@ -41,8 +44,13 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
         if problem is not None:
             place = f"{problem.log}: entry {problem.index}" if problem.index is not None else problem.log
             say(f"{place}: {problem.code}: {problem.message}")
-        say("every log holds" if report.ok else "NOT whole: the entry named above is the first that does not hold")
-    if not report.ok:
+        if not report.ok:
+            say("NOT whole: the entry named above is the first that does not hold")
+        else:
+            say("every log holds" if refusal is None else "every log holds in itself, and is NOT the newest")
+    if refusal is not None:
+        complain(refusal)
+    if not report.ok or refusal is not None:
         raise typer.Exit(REFUSED)
 
 
@@ -75,3 +83,24 @@ def prove(
     say(f"key {proof.key}")
     say(f"leaf {proof.leaf}")
     say(proof.proof.rstrip("\n"))
+
+
+@log_app.command()
+def restored(
+    reason: Annotated[str, typer.Option("--reason", help="Why an older database is gone on with; on record.", show_default=False)],
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Accept, on record, that the database is older than its high-water mark: what came after it is lost here."""
+    if not reason.strip():
+        raise Rejected("`--reason` is empty, expected why an older database is gone on with", code="reason")
+    with opened(settings_of(data, policies)) as installation:
+        lost = installation.accept_restored(MACHINE_HERE, reason.strip())
+    if as_json:
+        say({"lost": [{"log": one.log, "expected": one.expected, "found": one.found, "forked": one.forked} for one in lost]})
+        return
+    for one in lost:
+        say(str(one))
+    say("accepted, on record; tell these partners and the auditor: their receipts name entries that are not here")

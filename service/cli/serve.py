@@ -61,6 +61,9 @@ def serve(
         with _listening(host, port) as listener:
             address = _url(host, listener.getsockname()[1])
             with opened(settings, set_up=True) as installation:
+                if installation.ledger.refusal is not None:
+                    raise Broken(installation.ledger.refusal)
+                installation.note_missing_mark(MACHINE_HERE)
                 first_policy = publish_first(installation, settings)
                 loaded = set_up_demo(installation) if demo else None
                 shows = demo_commands(examples(installation), address=address, settings=settings) if demo else []

@@ -6,6 +6,7 @@ port), keys, the `officers` log. Opening it again changes nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Final
 
 import httpx
 
-from service.errors import Broken
+from service.errors import Broken, Conflict
 from service.identity.authentication import SecretAuthenticator
 from service.identity.external import ExternalKeys, http_client
 from service.identity.keys import Algorithm, KeyRing, ensure_key_file, ensure_secret_file
@@ -28,6 +29,7 @@ from service.sharing.asks import CopyCache
 from service.sharing.cursors import Cursors
 from service.sharing.examination import Examiner
 from service.sharing.gate import Clock, Gate
+from service.sharing.highwater import Highwater, Keeper, Shortfall, path_of, refusal
 from service.sharing.ledger import OFFICERS, Ledger
 from service.sharing.policies import Policies, ReadBundle
 from service.sharing.publishing import Publishing
@@ -37,6 +39,8 @@ from service.store.files import FileStore
 from service.store.instance import Instance, instance_of, set_up
 from service.store.migrate import migrate
 from service.store.times import micros
+
+log = logging.getLogger(__name__)
 
 KEY_BYTES: Final = 32
 
@@ -59,6 +63,8 @@ class Installation:
     world: Policies
     gate: Gate
     acts: Acts
+    highwater: Highwater
+    keeper: Keeper
     publishing: Publishing
     registry: Registry
     directory: Directory
@@ -75,6 +81,36 @@ class Installation:
         """Whether a policy is in force."""
         with self.database.reading() as connection:
             return self.world.in_force(connection)
+
+    def start(self) -> None:
+        """Begin to serve: the writer of the log, and the keeper of its high-water mark."""
+        self.gate.start()
+        self.keeper.start()
+
+    def note_missing_mark(self, actor: Actor) -> None:
+        """Put on record that there is no high-water mark beside a log that is not empty, and begin a new one. Once, when serving begins."""
+        if self.highwater.missing():
+            log.warning("the high-water mark `%s` is missing: an older database would not have been noticed", self.highwater.path)
+            self.acts.look("log.highwater-missing", actor, [], {})
+        self.highwater.keep()
+
+    def accept_restored(self, actor: Actor, reason: str) -> tuple[Shortfall, ...]:
+        """Accept on record that the database is older than its mark, or has another history; what is lost is named in the leaf.
+
+        Raises:
+            Conflict: it is neither.
+        """
+        shortfalls = self.highwater.shortfalls()
+        if not shortfalls:
+            raise Conflict("the database is not behind its high-water mark; there is nothing to accept", code="nothing-lost")
+        details = {
+            "reason": reason,
+            "logs": [{"log": one.log, "expected": one.expected, "found": one.found, "forked": one.forked} for one in shortfalls],
+        }
+        self.ledger.permit()
+        self.acts.look("log.restored", actor, [], details)
+        self.highwater.replace()
+        return shortfalls
 
 
 def open_installation(
@@ -106,8 +142,17 @@ def open_installation(
     token_key = ensure_key_file(folder / "keys" / "token.pem")
     log_key = ensure_secret_file(folder / "keys" / "log.key", KEY_BYTES)
     cursor_key = ensure_secret_file(folder / "keys" / "cursor.key", KEY_BYTES)
-    instance = _instance(database, settings, clock, log_key)
+    mark = path_of(settings)
+    instance, fresh = _instance(database, settings, clock, log_key, mark=mark)
     ledger = Ledger(instance.name, log_key)
+    highwater = Highwater(mark, instance=instance.name, database=database)
+    if fresh:
+        highwater.keep()
+    reason = refusal(highwater.shortfalls(), highwater.path)
+    if reason is not None:
+        # Still opened: what is here can be read and verified. Only nothing can be added to it.
+        ledger.refuse(reason)
+    keeper = Keeper(highwater, refuse=ledger.refuse)
     world = Policies(read_bundle)
     directory = Directory(database)
     directory.refresh()
@@ -131,6 +176,10 @@ def open_installation(
 
     def close() -> None:
         gate.stop()
+        keeper.stop()
+        # A mark that is missing stays so until serving begins, which says it on record.
+        if ledger.refusal is None and highwater.path.exists():
+            keeper.keep()
         if client is not None:
             client.close()
         database.close()
@@ -145,6 +194,8 @@ def open_installation(
         world=world,
         gate=gate,
         acts=acts,
+        highwater=highwater,
+        keeper=keeper,
         publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),
         registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),
         directory=directory,
@@ -168,14 +219,25 @@ def _check_log_key(database: Database, path: Path) -> None:
         raise Broken(f"the key `{path}` is missing, which signs the logs of this database; restore it from a backup")
 
 
-def _instance(database: Database, settings: Settings, clock: Clock, log_key: bytes) -> Instance:
+def _instance(database: Database, settings: Settings, clock: Clock, log_key: bytes, *, mark: Path) -> tuple[Instance, bool]:
+    """The instance, and whether it was set up just now.
+
+    Raises:
+        Broken: it would be a new one, beside the high-water mark of one that was here before.
+    """
     with database.reading() as connection:
         found = instance_of(connection)
     if found is not None:
-        return found
+        return found, False
+    if mark.exists():
+        raise Broken(
+            f"the database is empty, and the high-water mark `{mark}` is of an installation that was here before: put its database back, "
+            "or, where a new installation is wanted, move that file away"
+        )
     with database.acting() as connection:
         # Another process may have been faster between the two transactions; what it fixed stands.
         found = instance_of(connection)
+        fresh = found is None
         if found is None:
             found = Instance(settings.instance, f"https://{settings.instance}")
             at = micros(clock())
@@ -184,7 +246,7 @@ def _instance(database: Database, settings: Settings, clock: Clock, log_key: byt
             heads = ledger.lock(connection, [OFFICERS])
             details = {"instance": found.name, "audience": found.audience}
             ledger.append(connection, heads, [officers_draft("instance.set-up", Actor(MACHINE, "cli"), [], details, act=0)], at=at)
-    return found
+    return found, fresh
 
 
 def _external(settings: Settings, instance: Instance, http: Callable[[], httpx.Client]) -> tuple[httpx.Client | None, TrustSource | None]:

@@ -68,6 +68,20 @@ class Ledger:
         self.instance: Final = instance
         self._signing_key: Final = signing_key
         self._signers: dict[str, Signer] = {}
+        self._refusal: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing may be appended or signed; None where nothing speaks against it."""
+        return self._refusal
+
+    def refuse(self, reason: str) -> None:
+        """Append nothing from now on: the log that is here may not be the one that partners hold receipts of."""
+        self._refusal = reason
+
+    def permit(self) -> None:
+        """Append again, after the operator has accepted on record what is lost."""
+        self._refusal = None
 
     def signer(self, origin: str) -> Signer:
         """The signer of a log: the installation's key under the log's origin as its name."""
@@ -101,7 +115,13 @@ class Ledger:
         )
 
     def lock(self, connection: Connection, names: Sequence[str]) -> dict[str, Head]:
-        """Lock the heads of these logs, opening those that are not open yet."""
+        """Lock the heads of these logs, opening those that are not open yet. Every append begins here.
+
+        Raises:
+            Broken: nothing may be signed.
+        """
+        if self._refusal is not None:
+            raise Broken(self._refusal)
         heads = logs.lock_heads(connection, names)
         missing = sorted(set(names) - heads.keys())
         if missing:

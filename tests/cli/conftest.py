@@ -64,6 +64,7 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def demo(demo_folder: Path, tmp_path: Path) -> Home:
     """The demo, for one test."""
+    shutil.copy(demo_folder.with_name("data.highwater"), tmp_path)
     return Home(shutil.copytree(demo_folder, tmp_path / "data"))
 
 

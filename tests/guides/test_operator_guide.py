@@ -125,7 +125,7 @@ def test_the_unit_starts_the_service_on_loopback_and_keeps_it_from_all_but_its_f
     options = dict(lines)
     command = options["ExecStart"].split()
     assert command[1] == "serve" and command[command.index("--host") + 1] == "127.0.0.1"
-    assert options["StateDirectory"] == "entente" and options["StateDirectoryMode"] == "0700"
+    assert options["StateDirectory"] == "entente entente-mark" and options["StateDirectoryMode"] == "0700"
     assert options["User"] == "entente" and options["ProtectSystem"] == "strict" and options["NoNewPrivileges"] == "yes"
     named = {value.partition("=")[0] for name, value in lines if name == "Environment"}
     assert named <= {f"ENTENTE_{name.upper()}" for name in Settings.model_fields}

@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 
 from service.errors import ProofError
 from service.releaselog.checkpoint import check_key_of, open_checkpoint
+from service.releaselog.facts import Fact, facts
 from service.releaselog.leaf import NONCE_BYTES, SENT, Face, LeafError, canonical, parse_canonical, parse_leaf, seal, time_text
 from service.releaselog.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, leaf_hash, root
 
@@ -44,6 +45,7 @@ class Code(StrEnum):
     LEAF = "leaf"  # not a canonical face
     COLUMN = "column"  # a column that differs from the leaf
     ITEMS = "items"  # item rows that differ from the leaf or the record
+    FACTS = "facts"  # what queries look for, missing or invented
     EVENT_ID = "event-id"  # used twice
     TIME = "time"  # earlier than the entry before
     SEAL = "seal"
@@ -63,10 +65,19 @@ class StoredItem:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFact:
+    """The row that says what a record says. `at` in microseconds since 1970."""
+
+    fact: Fact
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEntry:
     """An entry as it is kept.
 
     `columns` are those kept beside the leaf, by the names of the face's members; `at` in microseconds since 1970, digests as bytes.
+    `facts` are None where none are kept beside the log.
     """
 
     position: int
@@ -76,6 +87,7 @@ class StoredEntry:
     nonce: bytes
     columns: Mapping[str, object]
     items: tuple[StoredItem, ...] = ()
+    facts: tuple[StoredFact, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +308,19 @@ class _Walk:
             sent = versions.get(item.id, 0) if partners and face.result == SENT else 0
             if item.version != sent:
                 self._fault(index, Code.ITEMS, f"version {sent} of item `{item.id}`", f"{item.version}")
+        if entry.facts is not None:
+            self._check_facts(index, face, record, entry.facts)
+
+    def _check_facts(self, index: int, face: Face, record: Mapping[str, object], stored: Sequence[StoredFact]) -> None:
+        derived = facts(record)
+        kept = {row.fact for row in stored}
+        for kind, value in sorted(derived - kept):
+            self._fault(index, Code.FACTS, f"the fact {kind} {_shown(value)}, as recorded", "none")
+        for kind, value in sorted(kept - derived):
+            self._fault(index, Code.FACTS, "facts that the record gives", f"{_shown(kind)} {_shown(value)}")
+        for row in stored:
+            if row.at != face.at_micros:
+                self._fault(index, Code.FACTS, f"time {face.at_micros} for the fact {row.fact[0]} {_shown(row.fact[1])}", f"{row.at}")
 
     def _check_record_items(self, index: int, face: Face, record: Mapping[str, object], *, partners: bool) -> dict[str, int]:
         """Versions by item, as the record has them."""

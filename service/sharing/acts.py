@@ -15,6 +15,7 @@ from typing import Final
 
 from service.errors import Broken, Busy
 from service.labels.label import Label
+from service.releaselog.facts import OUTCOME
 from service.releaselog.leaf import canonical
 from service.sharing.gate import Clock
 from service.sharing.ledger import OFFICERS, Draft, Entry, Ledger
@@ -25,6 +26,7 @@ from service.store.times import micros
 
 MACHINE: Final = "machine"
 """The client of acts done on the machine's own authority: set-up, `client add`, `serve`."""
+_FACTS: Final = frozenset({(OUTCOME, "done")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,4 +198,5 @@ def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapp
         purpose="none",
         record=record,
         versions=tuple((item, 0) for item in dict.fromkeys(items)),
+        facts=_FACTS,
     )

@@ -6,6 +6,7 @@ commits: an `Entry` may be shown to anyone only after the transaction it was mad
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +14,14 @@ from typing import Final
 
 from service.errors import Broken
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
+from service.releaselog.facts import Fact
+from service.releaselog.facts import facts as derive_facts
 from service.releaselog.leaf import canonical_string, leaf_bytes, record_bytes, seal
 from service.releaselog.merkle import Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer
 from service.settings import LOG_SLOTS
 from service.store import Connection, logs
+from service.store.facts import FactIds
 from service.store.logs import Head
 from service.store.times import text_of
 
@@ -29,7 +33,8 @@ class Draft:
     """An entry before it has a place and a time.
 
     `items`, and the values of `record`, are canonical JSON already. `body_sha256` is None for an act, which sends no item.
-    `versions` are (item id, version sent or 0), for "who received it".
+    `versions` are (item id, version sent or 0), for "who received it". `facts` are those of the record, where whoever made it has
+    them ready; else they are derived when it is written.
     """
 
     log: str
@@ -43,6 +48,7 @@ class Draft:
     record: Mapping[str, bytes]
     versions: tuple[tuple[str, int], ...] = ()
     portion: str | None = None
+    facts: frozenset[Fact] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Ledger:
         self.instance: Final = instance
         self._signing_key: Final = signing_key
         self._signers: dict[str, Signer] = {}
+        self._fact_ids: Final = FactIds()
         self._refusal: str | None = None
 
     @property
@@ -143,7 +150,9 @@ class Ledger:
         hashes: dict[str, list[bytes]] = {}
         rows: list[logs.EntryRow] = []
         entries: list[Entry] = []
-        for draft in drafts:
+        said = [_facts_of(draft) for draft in drafts]
+        fact_ids = self._fact_ids.of(connection, frozenset().union(*said))
+        for draft, facts in zip(drafts, said, strict=True):
             event_id, nonce = secrets.token_urlsafe(16), secrets.token_bytes(32)
             record = record_bytes({**draft.record, "at": at_json})
             leaf = leaf_bytes(
@@ -165,7 +174,19 @@ class Ledger:
             hashes.setdefault(draft.log, []).append(hashed)
             rows.append(
                 logs.EntryRow(
-                    head.id, index, event_id, at, draft.type, draft.client, draft.result, leaf, hashed, record, nonce, draft.versions
+                    head.id,
+                    index,
+                    event_id,
+                    at,
+                    draft.type,
+                    draft.client,
+                    draft.result,
+                    leaf,
+                    hashed,
+                    record,
+                    nonce,
+                    draft.versions,
+                    tuple([fact_ids[fact] for fact in facts]),
                 )
             )
             entries.append(Entry(event_id, draft.log, index, at, draft.body_sha256))
@@ -187,3 +208,9 @@ class Ledger:
 
     def _checkpoint(self, origin: str, frontier: Frontier) -> str:
         return sign_checkpoint(Checkpoint(origin, frontier.size, frontier.root()), self.signer(origin))
+
+
+def _facts_of(draft: Draft) -> frozenset[Fact]:
+    if draft.facts is not None:
+        return draft.facts
+    return derive_facts({name: json.loads(value) for name, value in draft.record.items()})

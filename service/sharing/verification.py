@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from service.policy import digest_of
-from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredHead, StoredItem, Verdict, verify_log
+from service.releaselog.facts import Fact
+from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
 from service.sharing.installation import Installation
-from service.store import Connection, catalogue, logs, policies
+from service.store import Connection, catalogue, facts, logs, policies
 from service.store.logs import Head
 
 _STEP: Final = 1000
@@ -86,11 +87,14 @@ def _verify_one(installation: Installation, connection: Connection, head: Head) 
 
 def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
     items: dict[int, list[tuple[str, int, int]]] = {}
+    said: dict[int, list[tuple[Fact, int]]] = {}
+    names = facts.names(connection)
     read_to = 0
     for row in logs.entries(connection, head.id):
         if row.position >= read_to:
             read_to = row.position + _STEP
             items = logs.items_by_position(connection, head.id, row.position, read_to)
+            said = facts.by_position(connection, head.id, row.position, read_to, names=names)
         yield StoredEntry(
             row.position,
             row.leaf,
@@ -99,6 +103,7 @@ def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
             row.nonce,
             {"event_id": row.event_id, "at": row.at, "type": row.type, "client": row.client, "result": row.result},
             tuple(StoredItem(*item) for item in items.get(row.position, ())),
+            tuple(StoredFact(*fact) for fact in said.get(row.position, ())),
         )
 
 

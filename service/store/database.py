@@ -12,7 +12,7 @@ shared or exclusive, is taken before any other lock; `synchronous_commit` is on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -161,6 +161,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def sought(value: str) -> str:
     """A text from outside to be looked for: PostgreSQL takes no NUL, so none that is kept has one, and this one is found nowhere."""
     return value.replace("\x00", "\ufffd")
+
+
+def insert_many(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Run a statement of the driver's own for each row; in it, `?` is a value. For the commit path: half the work of named values."""
+    if rows:
+        connection.exec_driver_sql(statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement, list(rows))
 
 
 def scalar(connection: Connection, sql: str, **parameters: object) -> Any:

@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, text
 
 from service.errors import Broken
-from service.store.database import sought
+from service.store import facts
+from service.store.database import insert_many, sought
 from service.store.tables import as_bytes
 
 TILE_HASHES: Final = 256
@@ -38,7 +39,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """An entry to be written. `items` are (item id, version sent or 0)."""
+    """An entry to be written. `items` are (item id, version sent or 0), `facts` ids of what its record says."""
 
     log_id: int
     position: int
@@ -52,6 +53,7 @@ class EntryRow:
     record: bytes
     nonce: bytes
     items: tuple[tuple[str, int], ...]
+    facts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +124,11 @@ def slots_used(connection: Connection) -> set[int]:
     return set(connection.execute(text("SELECT slot FROM log")).scalars())
 
 
-_APPEND: Final = text(
+_APPEND: Final = (
     "INSERT INTO log_entry (log_id, position, event_id, at, type, client, result, leaf, leaf_hash, record, nonce) "
-    "VALUES (:log_id, :position, :event_id, :at, :type, :client, :result, :leaf, :leaf_hash, :record, :nonce)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_APPEND_ITEMS: Final = text(
-    "INSERT INTO log_item (item_id, at, log_id, position, version) VALUES (:item, :at, :log_id, :position, :version) ON CONFLICT DO NOTHING"
-)
+_APPEND_ITEMS: Final = "INSERT INTO log_item (item_id, at, log_id, position, version) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _ADVANCE: Final = text(
     "UPDATE log SET size = :size, frontier = :frontier, root = :root, at = :at, checkpoint = :checkpoint "
     "WHERE id = :id AND size = :old_size AND root = :old_root"
@@ -137,24 +137,23 @@ _ADVANCE: Final = text(
 
 def append_entries(connection: Connection, entries: Sequence[EntryRow]) -> None:
     """Insert entries. Their positions were assigned under the locked heads."""
-    connection.execute(
+    insert_many(
+        connection,
         _APPEND,
         [
-            {
-                "log_id": entry.log_id, "position": entry.position, "event_id": entry.event_id, "at": entry.at, "type": entry.type,
-                "client": entry.client, "result": entry.result, "leaf": entry.leaf, "leaf_hash": entry.leaf_hash,
-                "record": entry.record, "nonce": entry.nonce,
-            }
+            (
+                entry.log_id, entry.position, entry.event_id, entry.at, entry.type, entry.client, entry.result, entry.leaf,
+                entry.leaf_hash, entry.record, entry.nonce,
+            )
             for entry in entries
         ],
     )  # fmt: skip
-    items = [
-        {"item": item, "at": entry.at, "log_id": entry.log_id, "position": entry.position, "version": version}
-        for entry in entries
-        for item, version in entry.items
-    ]
-    if items:
-        connection.execute(_APPEND_ITEMS, items)
+    insert_many(
+        connection,
+        _APPEND_ITEMS,
+        [(item, entry.at, entry.log_id, entry.position, version) for entry in entries for item, version in entry.items],
+    )
+    facts.append(connection, [(fact, entry.at, entry.log_id, entry.position) for entry in entries for fact in entry.facts])
 
 
 def advance_head(connection: Connection, old: Head, new: Head) -> None:

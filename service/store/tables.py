@@ -4,8 +4,8 @@ Times are whole microseconds since 1970 UTC (`BigInteger`), because cursors, ord
 `until` is exclusive and `FOREVER` where it is open. Ids are opaque random text. Digests are 32 bytes.
 
 Four groups: who asks (`client`), what policy is in force (`bundle_file`, `publication`, `proposal`, `suspension`, `fence`), what may be
-shared (`item` ... `copy`), what left (`log` ... `idempotency`). `lane`, `entitlement`, `offer` and `search` are derived: they can be
-made again from the others, and say nothing that the policy did not.
+shared (`item` ... `copy`), what left (`log` ... `idempotency`). `lane`, `entitlement`, `offer`, `search` and `fact` are derived: they
+can be made again from the others, and say nothing that policy and records did not.
 """
 
 from __future__ import annotations
@@ -419,6 +419,7 @@ class LogEntryRow(SQLModel, table=True):
         Index("log_entry_by_time", "at", "log_id", "position"),
         Index("log_entry_by_log_time", "log_id", "at", "position"),
         Index("log_entry_by_type", "type", "at", "log_id", "position"),
+        Index("log_entry_by_client", "client", "at", "log_id", "position"),
     )
 
 
@@ -434,6 +435,31 @@ class LogItemRow(SQLModel, table=True):
     __table_args__ = (
         PrimaryKeyConstraint("item_id", "at", "log_id", "position"),
         Index("log_item_by_entry", "log_id", "position"),
+    )
+
+
+class FactRow(SQLModel, table=True):
+    """Something that records say, for the auditor's filters: `kind` is `outcome`, `level`, `category`, `rule` or `bundle`."""
+
+    __tablename__ = "fact"
+    id: int = Field(sa_column=_big(primary=True))
+    kind: str = Field(sa_column=_text())
+    value: str = Field(sa_column=_text())
+    __table_args__ = (UniqueConstraint("kind", "value"),)
+
+
+class LogFactRow(SQLModel, table=True):
+    """The entries whose record says it, in the order in which auditors read. Derived from the records."""
+
+    __tablename__ = "log_fact"
+    fact_id: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    __table_args__ = (
+        PrimaryKeyConstraint("fact_id", "at", "log_id", "position"),
+        Index("log_fact_by_entry", "log_id", "position", "fact_id"),
+        {"sqlite_with_rowid": False},
     )
 
 

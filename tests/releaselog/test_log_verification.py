@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from service.errors import ProofError
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
+from service.releaselog.facts import facts
 from service.releaselog.leaf import Face, FaceItem, canonical, seal, time_text
 from service.releaselog.merkle import EMPTY_ROOT, Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer
@@ -21,6 +22,7 @@ from service.releaselog.verify import (
     Code,
     StoredCheckpoint,
     StoredEntry,
+    StoredFact,
     StoredHead,
     StoredItem,
     Verdict,
@@ -126,6 +128,7 @@ def made(index: int, *, type_: str = "item", log: str = "JPN", face_changes: obj
         nonce=nonce,
         columns={"event_id": face.event_id, "at": at_micros, "type": face.type, "client": face.client, "result": face.result},
         items=tuple(StoredItem(id_, at_micros, counted) for id_ in sorted({item.id for item in face.items})),
+        facts=tuple(StoredFact(fact, at_micros) for fact in sorted(facts(record))),
     )
 
 
@@ -224,6 +227,20 @@ def edit_column(log: Log, index: int, name: str, value: object) -> None:
     edit(log, index, columns={**log.entries[index].columns, name: value})
 
 
+def facts_of(log: Log, index: int) -> tuple[StoredFact, ...]:
+    kept = log.entries[index].facts
+    assert kept is not None
+    return kept
+
+
+def without_fact(log: Log, index: int, kind: str) -> None:
+    edit(log, index, facts=tuple(row for row in facts_of(log, index) if row.fact[0] != kind))
+
+
+def with_fact(log: Log, index: int, kind: str, value: str) -> None:
+    edit(log, index, facts=(*facts_of(log, index), StoredFact((kind, value), micros(log.entries[index]))))
+
+
 def renumber(log: Log) -> None:
     log.entries = [replace(entry, position=position) for position, entry in enumerate(log.entries)]
 
@@ -308,6 +325,16 @@ TAMPERINGS: list[tuple[str, Callable[[Log], object], int | None, Code, str]] = [
     ("column-of-another-type", lambda log: edit_column(log, 4, "at", float(micros(log.entries[4]))), 4, Code.COLUMN, "another value"),
     ("column-null", lambda log: edit_column(log, 4, "client", None), 4, Code.COLUMN, "`None`"),
     ("column-that-no-face-has", lambda log: edit_column(log, 4, "colour", "red"), 4, Code.COLUMN, "`colour`"),
+    ("fact-deleted", lambda log: without_fact(log, 4, "rule"), 4, Code.FACTS, "expected the fact rule `AGR-0001`"),
+    ("facts-deleted", lambda log: edit(log, 4, facts=()), 4, Code.FACTS, "expected the fact bundle `ab`, as recorded, found none"),
+    ("fact-invented", lambda log: with_fact(log, 4, "level", "TOP SECRET"), 4, Code.FACTS, "found `level` `TOP SECRET`"),
+    (
+        "fact-at-another-time",
+        lambda log: edit(log, 4, facts=(replace(facts_of(log, 4)[0], at=1), *facts_of(log, 4)[1:])),
+        4,
+        Code.FACTS,
+        "1",
+    ),
     ("item-row-deleted", lambda log: edit(log, 4, items=()), 4, Code.ITEMS, "found none"),
     ("item-row-added", lambda log: edit(log, 4, items=(*log.entries[4].items, StoredItem("i-99", 0, 1))), 4, Code.ITEMS, "i-99"),
     ("item-row-repeated", lambda log: edit(log, 4, items=log.entries[4].items * 2), 4, Code.ITEMS, ""),

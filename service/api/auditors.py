@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -13,20 +12,22 @@ from starlette.responses import Response
 
 from service.api import describe, shapes
 from service.api.access import Access, InstallationDependency, admit, no_query, route
-from service.api.cursors import place_cursor, read_place_cursor
+from service.api.cursors import bound_cursor, read_bound_cursor
 from service.api.officers import ActorDependency
 from service.api.partners import checkpoint_answer, tile_answer
 from service.errors import NotVisible
 from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import audit
-from service.store import logs
+from service.store import log_pages, logs
 from service.store.logs import AuditFilter, Position
-from service.store.times import micros
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(admit)], default_response_class=Response)
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _PROBLEMS: Final = describe.with_token()
+
+
+_Word = Annotated[str, Field(max_length=100)]
 
 
 class ReleasesQuery(BaseModel):
@@ -41,26 +42,21 @@ class ReleasesQuery(BaseModel):
         default=None, max_length=64, description="`list`, `item`, `file`, or an act's or look's, which are left out otherwise"
     )
     client: str | None = Field(default=None, max_length=64)
+    level: list[_Word] | None = Field(default=None, max_length=20, description="Among the labels decided on, any of")
+    category: list[_Word] | None = Field(default=None, max_length=20, description="Among their categories, any of")
+    outcome: list[_Word] | None = Field(
+        default=None, max_length=20, description="Any of; `withhold` and `refer` together are all that was refused"
+    )
+    rule: str | None = Field(default=None, max_length=100, description="Made the outcome of an item")
+    bundle: str | None = Field(default=None, max_length=64, description="The digest of the policy decided by")
+    review: str | None = Field(default=None, max_length=64, description="Where auditors' marks brought it")
     log: str | None = Field(default=None, max_length=64, description="A log by name, `officers` among them")
     limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
     cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
-    def filter(self) -> AuditFilter:
-        """What is asked for; pages aside."""
-        return AuditFilter(
-            log=self.partner or self.log,
-            # Releases are what is asked for, unless a type is named: acts and looks are found by theirs.
-            partners_only=self.partner is not None or (self.log is None and self.type is None),
-            item=self.item,
-            since=_micros(self.since),
-            until=_micros(self.until),
-            type=self.type,
-            client=self.client,
-        )
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else micros(moment)
+    def filter(self) -> AuditFilter | None:
+        """What is asked for, pages aside; None where it contradicts itself."""
+        return audit.filter_of(**self.model_dump(exclude={"limit", "cursor"}))
 
 
 @router.get(
@@ -70,19 +66,20 @@ def _micros(moment: datetime | None) -> int | None:
 )
 @route(Access.AUDITOR)
 async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
-    cursor = read_place_cursor(query.cursor, 3)
+    asked = query.model_dump(exclude_none=True, mode="json", exclude={"limit", "cursor"})
+    cursor = read_bound_cursor(query.cursor, 3, asked)
 
     def run() -> tuple[dict[str, Any], str]:
-        asked = query.model_dump(exclude_none=True, mode="json", exclude={"limit", "cursor"})
         entry = installation.acts.look("look.releases", actor, [], asked)
-        if query.partner is not None and query.log not in (None, query.partner):
+        wanted = query.filter()
+        if wanted is None:
             return {"releases": []}, entry.event_id
         with installation.database.reading() as connection:
-            rows = logs.query(connection, query.filter(), before=None if cursor is None else Position(*cursor), limit=query.limit + 1)
-        shown = rows[: query.limit]
-        body: dict[str, Any] = {"releases": [audit.audit_entry(row) for row in shown]}
-        if len(rows) > query.limit:
-            body["next"] = place_cursor(shown[-1].at, shown[-1].log_id, shown[-1].position)
+            before = None if cursor is None else Position(*cursor)
+            page = log_pages.page(connection, wanted, before=before, limit=query.limit)
+        body: dict[str, Any] = {"releases": [audit.audit_entry(row) for row in page.rows]}
+        if page.next is not None:
+            body["next"] = bound_cursor(asked, page.next.at, page.next.log_id, page.next.position)
         return body, entry.event_id
 
     body, event_id = await asyncio.to_thread(run)

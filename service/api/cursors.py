@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from typing import Final
 
 from service.errors import Rejected
+from service.releaselog.leaf import canonical
 
-_PLAIN: Final = re.compile(rb"[0-9]{16}(?:\.[0-9]{16}){0,2}")
+_PLAIN: Final = re.compile(rb"[0-9]{16}(?:\.[0-9]{16}){0,3}")
 
 
 def place_cursor(*numbers: int) -> str:
     """A cursor that holds these numbers."""
     return base64.urlsafe_b64encode(b".".join(b"%016d" % number for number in numbers)).decode("ascii").rstrip("=")
+
+
+def bound_cursor(query: object, *numbers: int) -> str:
+    """A cursor that holds these numbers, and goes on with this query alone (a JSON value)."""
+    return place_cursor(*numbers, _binding(query))
+
+
+def read_bound_cursor(cursor: str | None, count: int, query: object) -> tuple[int, ...] | None:
+    """The numbers of a cursor made for this query; None for none.
+
+    Raises:
+        Rejected: not one of ours, or of another query.
+    """
+    numbers = read_place_cursor(cursor, count + 1)
+    if numbers is None:
+        return None
+    if numbers[-1] != _binding(query):
+        raise Rejected("this cursor goes on with another query", code="foreign-cursor")
+    return numbers[:-1]
+
+
+def _binding(query: object) -> int:
+    # As many digits as a place has; it keeps mistakes apart, and holds nothing back from who may ask for either.
+    return int.from_bytes(hashlib.sha256(canonical(query)).digest(), "big") % 10**16
 
 
 def read_place_cursor(cursor: str | None, count: int) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from service.cli import audit as _audit  # noqa: F401  (its commands stand on `log`)
 from service.cli.clients import client_app, partner_app, token_command
 from service.cli.items import items_app
 from service.cli.logs import log_app

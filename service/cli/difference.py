@@ -121,8 +121,8 @@ def diff_json(found: Timeline, reasons: tuple[str, ...], old: Bundle, new: Bundl
     }
 
 
-def moment_asked(text: str) -> datetime | None:
-    """The time of `--at`.
+def moment_asked(text: str, *, option: str = "--at") -> datetime | None:
+    """The time of an option.
 
     Raises:
         BadParameter: it is none.
@@ -132,7 +132,7 @@ def moment_asked(text: str) -> datetime | None:
     moment = moment_of(text)
     if moment is None:
         raise typer.BadParameter(
-            f"`{text}` is neither a day nor a time, expected `2026-11-22` or `2026-11-22T10:00:00Z`", param_hint="--at"
+            f"`{text}` is neither a day nor a time, expected `2026-11-22` or `2026-11-22T10:00:00Z`", param_hint=option
         )
     return moment
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from service.errors import NotVisible
 from service.releaselog.merkle import inclusion_proof
@@ -13,7 +14,8 @@ from service.releaselog.receipt import Proof, write_proof
 from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
 from service.sharing.ledger import Ledger
 from service.store import Connection, logs
-from service.store.logs import Head, StoredRow
+from service.store.logs import AuditFilter, Head, StoredRow
+from service.store.times import micros
 
 
 def audit_entry(row: StoredRow) -> dict[str, Any]:
@@ -26,6 +28,47 @@ def audit_entry(row: StoredRow) -> dict[str, Any]:
         "nonce": row.nonce.hex(),
         "leaf_hash": row.leaf_hash.hex(),
     }
+
+
+DENIALS: Final = ("refer", "withhold")
+"""Outcomes of what was refused."""
+
+
+def filter_of(
+    *,
+    partner: str | None = None,
+    log: str | None = None,
+    item: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    type: str | None = None,
+    client: str | None = None,
+    outcome: Sequence[str] | None = None,
+    level: Sequence[str] | None = None,
+    category: Sequence[str] | None = None,
+    rule: str | None = None,
+    bundle: str | None = None,
+    review: str | None = None,
+) -> AuditFilter | None:
+    """What an auditor asks for, by the names that API and command line have for it; None where it contradicts itself, and finds nothing."""
+    if partner is not None and log not in (None, partner):
+        return None
+    return AuditFilter(
+        log=partner or log,
+        # Releases are what is asked for, unless a log or type is named: acts and looks are found by theirs.
+        partners_only=partner is not None or (log is None and type is None),
+        item=item,
+        since=None if since is None else micros(since),
+        until=None if until is None else micros(until),
+        type=type,
+        client=client,
+        outcomes=tuple(sorted(set(outcome or ()))),
+        levels=tuple(sorted(set(level or ()))),
+        categories=tuple(sorted(set(category or ()))),
+        rule=rule,
+        bundle=bundle,
+        review=review,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from service.releaselog.facts import Fact
 from service.store.database import insert_many, sought
@@ -21,25 +22,27 @@ class FactIds:
     """Ids of facts. Those that an earlier transaction committed are remembered, so that the commit path does not ask for them."""
 
     def __init__(self) -> None:
-        self._known: Final[dict[Fact, int]] = {}
+        # By database, as the same fact has another id in each.
+        self._by_engine: Final[WeakKeyDictionary[Engine, dict[Fact, int]]] = WeakKeyDictionary()
 
     def of(self, connection: Connection, wanted: Iterable[Fact]) -> Mapping[Fact, int]:
         """Ids of these facts, written down where they are new, in this transaction."""
-        missing = sorted(set(wanted) - self._known.keys())
+        known = self._by_engine.setdefault(connection.engine, {})
+        missing = sorted(set(wanted) - known.keys())
         if not missing:
-            return self._known
+            return known
         found = ids(connection, missing)
         # What this very transaction added is gone again if it fails, and its ids are another's then: it must not be remembered.
         transaction, added = connection.info.get(_ADDED, (None, frozenset()))
         if transaction is not connection.get_transaction():
             added = frozenset()
-        self._known.update({fact: number for fact, number in found.items() if fact not in added})
+        known.update({fact: number for fact, number in found.items() if fact not in added})
         new = [fact for fact in missing if fact not in found]
         if new:
             connection.execute(_ADD, [{"kind": kind, "value": value} for kind, value in new])
             connection.info[_ADDED] = (connection.get_transaction(), added | frozenset(new))
             found |= ids(connection, new)
-        return {**self._known, **found}
+        return {**known, **found}
 
 
 _ADD: Final = text("INSERT INTO fact (kind, value) VALUES (:kind, :value) ON CONFLICT DO NOTHING")

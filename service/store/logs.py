@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, text
 
 from service.errors import Broken
+from service.releaselog.facts import BUNDLE, CATEGORY, LEVEL, OUTCOME, RULE
 from service.store import facts
 from service.store.database import insert_many, sought
 from service.store.tables import as_bytes
@@ -273,6 +274,14 @@ def entry_of_log(connection: Connection, log_name: str, event_id: str) -> Stored
     return None if row is None else _stored(row)
 
 
+def stored_at(connection: Connection, log_id: int, positions: Sequence[int]) -> list[StoredRow]:
+    """The entries at these positions of a log."""
+    statement = text(f"SELECT {_ENTRY} WHERE e.log_id = :log AND e.position IN :positions").bindparams(
+        bindparam("positions", expanding=True)
+    )
+    return [_stored(row) for row in connection.execute(statement, {"log": log_id, "positions": list(positions)})]
+
+
 def entries(connection: Connection, log_id: int, *, start: int = 0, stop: int | None = None) -> Iterator[StoredRow]:
     """Entries of a log in order, read in steps so that memory stays bounded."""
     step = 1000
@@ -352,6 +361,8 @@ class AuditFilter:
         log: name of a log; None for all.
         partners_only: leave the logs `officers` and `root` out.
         since, until: microseconds, `until` exclusive.
+        outcomes, levels, categories: any of; none for no such filter. They, `rule` and `bundle` are of the record (`releaselog.facts`).
+        review: the state an auditor's marks brought the entry to (`releaselog.reviews`).
     """
 
     log: str | None = None
@@ -361,6 +372,23 @@ class AuditFilter:
     until: int | None = None
     type: str | None = None
     client: str | None = None
+    outcomes: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    rule: str | None = None
+    bundle: str | None = None
+    review: str | None = None
+
+    def facts(self) -> Mapping[str, tuple[str, ...]]:
+        """The facts it names, by kind; of one kind any is enough."""
+        by_kind = {
+            OUTCOME: self.outcomes,
+            LEVEL: self.levels,
+            CATEGORY: self.categories,
+            RULE: () if self.rule is None else (self.rule,),
+            BUNDLE: () if self.bundle is None else (self.bundle,),
+        }
+        return {kind: values for kind, values in by_kind.items() if values}
 
 
 @dataclass(slots=True)
@@ -395,27 +423,19 @@ def _narrowed(asked: AuditFilter) -> _Narrowed:
     if asked.item is not None:
         narrowed.joins += " JOIN log_item i ON i.log_id = e.log_id AND i.position = e.position AND i.at = e.at"
         narrowed.narrow("i.item_id = :item", item=sought(asked.item))
-    return narrowed
-
-
-def query(connection: Connection, asked: AuditFilter, *, before: Position | None, limit: int) -> list[StoredRow]:
-    """Entries that match, newest first.
-
-    Args:
-        before: only entries that come after this place in newest-first order.
-    """
-    narrowed = _narrowed(asked)
-    if asked.log is not None:
-        # The id, not the name, so that the index over (log, time) is walked and no other log is touched.
-        found = connection.execute(text("SELECT id FROM log WHERE name = :name"), {"name": sought(asked.log)}).scalar()
-        narrowed.narrow("e.log_id = :log_id", log_id=-1 if found is None else found)
-    if before is not None:
+    for kind, values in asked.facts().items():
+        named = {f"{kind}_{number}": sought(value) for number, value in enumerate(values)}
         narrowed.narrow(
-            "(e.at, e.log_id, e.position) < (:b_at, :b_log, :b_position)", b_at=before.at, b_log=before.log_id, b_position=before.position
+            "EXISTS (SELECT 1 FROM log_fact lf JOIN fact f ON f.id = lf.fact_id WHERE lf.log_id = e.log_id AND lf.position = e.position "
+            f"AND f.kind = '{kind}' AND f.value IN ({', '.join(f':{name}' for name in named)}))",
+            **named,
         )
-    order = " ORDER BY e.at DESC, e.log_id DESC, e.position DESC LIMIT :limit"
-    rows = connection.execute(text(f"SELECT {_ENTRY}{narrowed.joins}{narrowed.where()}{order}"), {**narrowed.parameters, "limit": limit})
-    return [_stored(row) for row in rows]
+    if asked.review is not None:
+        narrowed.narrow(
+            "EXISTS (SELECT 1 FROM review r WHERE r.log_id = e.log_id AND r.position = e.position AND r.state = :review)",
+            review=sought(asked.review),
+        )
+    return narrowed
 
 
 def own_entries(connection: Connection, log_name: str, *, from_position: int, limit: int) -> list[tuple[int, bytes]]:

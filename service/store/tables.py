@@ -463,6 +463,54 @@ class LogFactRow(SQLModel, table=True):
     )
 
 
+class ReviewRow(SQLModel, table=True):
+    """The state an auditor's marks brought an entry to (`releaselog.reviews`). Derived from the marks, which are leaves of `officers`.
+
+    `at` is the entry's time; `closer` who closed an escalation first, while a second must.
+    """
+
+    __tablename__ = "review"
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    at: int = Field(sa_column=_big())
+    state: str = Field(sa_column=_text())
+    closer: str | None = Field(default=None, sa_column=_text(nullable=True))
+    __table_args__ = (
+        PrimaryKeyConstraint("log_id", "position"),
+        Index("review_by_state", "state", "at", "log_id", "position"),
+    )
+
+
+class ReviewMarkRow(SQLModel, table=True):
+    """The marks of an entry: the positions of their leaves in `officers`."""
+
+    __tablename__ = "review_mark"
+    log_id: int = Field(sa_column=_big(primary=True))
+    position: int = Field(sa_column=_big(primary=True))
+    mark_position: int = Field(sa_column=_big(primary=True))
+
+
+class SavedQueryRow(SQLModel, table=True):
+    """A query that auditors keep under a name: canonical JSON. The last that was saved; each is a leaf of `officers`."""
+
+    __tablename__ = "saved_query"
+    name: str = Field(sa_column=_text(primary=True))
+    query: str = Field(sa_column=_text())
+    client: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+
+
+class LookRow(SQLModel, table=True):
+    """The last leaf of what an auditor looks at, and how often he looked again since without one (`sharing.reading`)."""
+
+    __tablename__ = "look"
+    client: str = Field(sa_column=_text(primary=True))
+    query_sha256: bytes = Field(sa_column=_bytes(primary=True))
+    at: int = Field(sa_column=_big())
+    event_id: str = Field(sa_column=_text())
+    repeats: int = Field(sa_column=_big())
+
+
 class LogTileRow(SQLModel, table=True):
     """A full tile: 256 hashes (C2SP tlog-tiles, height 8). Level 0 too, so that proofs read whole tiles."""
 

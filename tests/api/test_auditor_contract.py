@@ -67,7 +67,10 @@ def test_every_filter_leaves_out_what_it_says_and_nothing_else(busy: Service) ->
     )
     moment = everything[len(everything) // 2]["face"]["at"]
     second = busy.client("jpn-second").id
-    cases: list[tuple[dict[str, str], Any]] = [
+    labels = [label for entry in everything for label in entry["record"]["labels"].values()]
+    level, category = labels[0]["level"], next(name for label in labels for name in label["categories"])
+    rule = next(rule for entry in everything for item in entry["record"]["items"] for rule in item["rules"])
+    cases: list[tuple[dict[str, Any], Any]] = [
         ({"partner": "JPN"}, lambda entry: entry["log"] == "JPN"),
         ({"log": "IND"}, lambda entry: entry["log"] == "IND"),
         ({"partner": "JPN", "log": "JPN"}, lambda entry: entry["log"] == "JPN"),
@@ -90,6 +93,22 @@ def test_every_filter_leaves_out_what_it_says_and_nothing_else(busy: Service) ->
         ({"partner": "XXX"}, lambda entry: False),
         ({"log": "nope"}, lambda entry: False),
         ({"item": "\x00"}, lambda entry: False),
+        ({"level": level}, lambda entry: level in {label["level"] for label in entry["record"]["labels"].values()}),
+        (
+            {"level": [level, "COSMIC"], "outcome": ["release", "in_part"]},
+            lambda entry: (
+                entry["record"]["outcome"] in ("release", "in_part")
+                and level in {label["level"] for label in entry["record"]["labels"].values()}
+            ),
+        ),
+        ({"category": category}, lambda entry: any(category in label["categories"] for label in entry["record"]["labels"].values())),
+        ({"outcome": ["withhold", "refer"]}, lambda entry: entry["face"]["result"] == "refused"),
+        ({"outcome": "release", "partner": "JPN"}, lambda entry: (entry["log"], entry["record"]["outcome"]) == ("JPN", "release")),
+        ({"rule": rule}, lambda entry: any(rule in item["rules"] for item in entry["record"]["items"])),
+        ({"rule": "AGR-9999"}, lambda entry: False),
+        ({"bundle": everything[0]["record"]["bundle"]}, lambda entry: True),
+        ({"bundle": "0" * 64}, lambda entry: False),
+        ({"review": "escalated"}, lambda entry: False),
     ]
     for filters, kept in cases:
         # Acts and looks are found where their type is named, and left out elsewhere.
@@ -98,7 +117,7 @@ def test_every_filter_leaves_out_what_it_says_and_nothing_else(busy: Service) ->
         for limit in ("2", "100"):
             assert busy.entries(**filters, limit=limit) == expected, filters
     # Of those that should find something, each does; else this would test nothing.
-    assert sum(1 for _, kept in cases if any(kept(entry) for entry in everything)) == 11
+    assert sum(1 for _, kept in cases if any(kept(entry) for entry in everything)) == 18
 
 
 def test_acts_and_looks_are_found_by_type(busy: Service) -> None:
@@ -129,9 +148,30 @@ def test_next_stands_only_where_there_is_more(busy: Service) -> None:
     assert [entry["index"] for entry in rest["releases"]] == [0]
 
 
+def test_a_cursor_goes_on_with_its_own_query_alone(busy: Service) -> None:
+    page = busy.get("auditor", "/v1/audit/releases", params={"partner": "JPN", "level": "SECRET", "limit": 1}).json()
+    more = {"partner": "JPN", "level": "SECRET", "cursor": page["next"]}
+    assert busy.get("auditor", "/v1/audit/releases", params=more).status_code == 200
+    before = busy.size("officers")
+    for other in ({"partner": "IND"}, {"level": ["SECRET", "CONFIDENTIAL"]}, {"until": "2026-11-22T10:00:00Z"}, {"rule": "AGR-0001"}):
+        answer = busy.get("auditor", "/v1/audit/releases", params={**more, **other})
+        assert (answer.status_code, answer.json()["code"]) == (422, "foreign-cursor"), other
+    assert busy.size("officers") == before
+
+
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=101", "since=yesterday", "since=2026-11-22T10:00:00", "who=me", "cursor=x", "level=SECRET", "item=" + "x" * 65],
+    [
+        "limit=0",
+        "limit=101",
+        "since=yesterday",
+        "since=2026-11-22T10:00:00",
+        "who=me",
+        "cursor=x",
+        "levels=SECRET",
+        "level=" + "x" * 101,
+        "item=" + "x" * 65,
+    ],
 )
 def test_parameters_are_read_strictly(busy: Service, query: str) -> None:
     before = busy.size("officers")

@@ -235,6 +235,7 @@ WANTED_BY: Final = [
     (["policy", "calendar"], "officer"),
     (["policy", "explain", "--partner", "JPN", "--item", "{item}"], "officer"),
     (["log", "prove", "{event}"], "auditor"),
+    (["log", "releases"], "auditor"),
 ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -45,6 +47,20 @@ def test_what_a_failed_transaction_added_is_not_remembered(database: Database) -
     with database.releasing() as connection:
         found = ids.of(connection, [SECRET, RULE])
         assert {number: fact for fact, number in found.items()} == facts.names(connection)
+
+
+def test_another_database_has_ids_of_its_own(database: Database, sqlite_with_tables: Path, tmp_path: Path) -> None:
+    ids = FactIds()
+    other = Database.open(f"sqlite:///{shutil.copy(sqlite_with_tables, tmp_path / 'other.db')}")
+    for one, order in ((database, [SECRET, RULE]), (other, [RULE, SECRET]), (database, [SECRET, RULE]), (other, [RULE])):
+        for fact in order:
+            with one.releasing() as connection:
+                ids.of(connection, [fact])
+    for one in (database, other):
+        with one.releasing() as connection:
+            found = ids.of(connection, [SECRET, RULE])
+            assert {number: fact for fact, number in found.items()} == facts.names(connection)
+    other.close()
 
 
 def test_two_writers_that_meet_a_new_fact_at_once_agree(database: Database) -> None:

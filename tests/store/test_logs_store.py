@@ -15,7 +15,7 @@ from service.errors import Broken, Busy
 from service.releaselog.merkle import Frontier, leaf_hash
 from service.sharing.ledger import OFFICERS, Draft, Ledger
 from service.store import Connection, Database, logs
-from service.store.logs import AuditFilter, EntryRow, Head, Position
+from service.store.logs import EntryRow, Head
 
 KEY = bytes(32)
 LEDGER = Ledger("entente.test", KEY)
@@ -199,7 +199,7 @@ def test_a_tile_is_put_again_in_its_own_place(database: Database) -> None:
         assert logs.kept_checkpoints(connection, 1) == [(5, "a")]
 
 
-# --- the auditor's queries --------------------------------------------------------------------------------------------
+# --- finding entries --------- --------------------------------------------------------------------------------------------
 
 HISTORY = [
     (10, "JPN", "item", "c_one", "i1"),
@@ -217,41 +217,6 @@ def told(database: Database) -> Database:
     for at, log, type_, client, item in HISTORY:
         append(database, [draft(log, type_, client=client, item=item)], at=at)
     return database
-
-
-@pytest.mark.parametrize(
-    ("filters", "keeps"),
-    [
-        pytest.param({}, lambda at, log, type_, client, item: True, id="none"),
-        pytest.param({"log": "JPN"}, lambda at, log, type_, client, item: log == "JPN", id="log"),
-        pytest.param({"log": "absent"}, lambda at, log, type_, client, item: False, id="no such log"),
-        pytest.param({"partners_only": True}, lambda at, log, type_, client, item: log != OFFICERS, id="partners"),
-        pytest.param({"item": "i2"}, lambda at, log, type_, client, item: item == "i2", id="item"),
-        pytest.param({"item": "i2\x00"}, lambda at, log, type_, client, item: False, id="no such item"),
-        pytest.param({"since": 20}, lambda at, log, type_, client, item: at >= 20, id="since, inclusive"),
-        pytest.param({"until": 30}, lambda at, log, type_, client, item: at < 30, id="until, exclusive"),
-        pytest.param({"type": "list"}, lambda at, log, type_, client, item: type_ == "list", id="type"),
-        pytest.param({"client": "c_one"}, lambda at, log, type_, client, item: client == "c_one", id="client"),
-        pytest.param({"client": "c_\x00"}, lambda at, log, type_, client, item: False, id="no such client"),
-        pytest.param(
-            {"log": "JPN", "item": "i1", "since": 20, "until": 41, "type": "item", "client": "c_one"},
-            lambda at, log, type_, client, item: (at, log) == (40, "JPN"),
-            id="all together",
-        ),
-    ],
-)
-@pytest.mark.parametrize("limit", [2, 100])
-def test_it_finds_what_every_filter_lets_through_newest_first_page_by_page(told: Database, filters: Any, keeps: Any, limit: int) -> None:
-    found: list[tuple[int, str, str, str]] = []
-    before = None
-    with told.reading() as connection:
-        while page := logs.query(connection, AuditFilter(**filters), before=before, limit=limit):
-            found += [(row.at, row.log, row.type, row.client) for row in page]
-            before = Position(page[-1].at, page[-1].log_id, page[-1].position)
-            assert len(page) <= limit
-    expected = [one[:4] for one in HISTORY if keeps(*one)]
-    assert sorted(found) == sorted(expected)
-    assert [one[0] for one in found] == sorted((one[0] for one in found), reverse=True)
 
 
 def test_an_entry_is_found_by_its_event_and_in_its_own_log_alone(told: Database) -> None:

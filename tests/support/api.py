@@ -143,10 +143,10 @@ class Service:
         found: dict[str, Any] = opened.json()
         return found
 
-    def entries(self, **filters: str) -> list[dict[str, Any]]:
+    def entries(self, **filters: Any) -> list[dict[str, Any]]:
         """All entries the auditor's filters find, newest first."""
         found: list[dict[str, Any]] = []
-        query: dict[str, str] = {"limit": "100", **filters}
+        query: dict[str, Any] = {"limit": "100", **filters}
         while True:
             answer = self.get("auditor", "/v1/audit/releases", params=query)
             assert answer.status_code == 200, answer.text

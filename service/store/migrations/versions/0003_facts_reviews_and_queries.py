@@ -35,6 +35,36 @@ def upgrade() -> None:
     _fill(op.get_bind())
     op.create_index('log_fact_by_entry', 'log_fact', ['log_id', 'position', 'fact_id'], unique=False)
     op.create_index('log_entry_by_client', 'log_entry', ['client', 'at', 'log_id', 'position'], unique=False)
+    op.create_table('review',
+    sa.Column('log_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('position', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('state', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('closer', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.PrimaryKeyConstraint('log_id', 'position')
+    )
+    op.create_index('review_by_state', 'review', ['state', 'at', 'log_id', 'position'], unique=False)
+    op.create_table('review_mark',
+    sa.Column('log_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('position', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('mark_position', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('log_id', 'position', 'mark_position')
+    )
+    op.create_table('saved_query',
+    sa.Column('name', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('query', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('client', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('name')
+    )
+    op.create_table('look',
+    sa.Column('client', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('query_sha256', sa.LargeBinary(), nullable=False),
+    sa.Column('at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('event_id', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=False),
+    sa.Column('repeats', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('client', 'query_sha256')
+    )
 
 
 def _fill(connection: sa.Connection) -> None:
@@ -72,6 +102,11 @@ def _facts(record: bytes) -> frozenset[tuple[str, str]]:
 
 
 def downgrade() -> None:
+    op.drop_table('look')
+    op.drop_table('saved_query')
+    op.drop_table('review_mark')
+    op.drop_index('review_by_state', 'review')
+    op.drop_table('review')
     op.drop_index('log_entry_by_client', 'log_entry')
     op.drop_index('log_fact_by_entry', 'log_fact')
     op.drop_table('log_fact')

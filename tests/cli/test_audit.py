@@ -1,0 +1,78 @@
+"""What an auditor asks from the command line: the same filters and answers as over REST, each reading a leaf of `officers`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.sharing.asks import Asker, ItemAsk, ListAsk
+from service.sharing.installation import Installation
+from tests.cli.conftest import Home
+
+
+def _ask(installation: Installation, name: str, partner: str, *item_ids: str) -> None:
+    client = installation.registry.named(name)
+    asker = Asker(partner, "none", client.id, partner)
+    for item_id in item_ids:
+        ask = ItemAsk(asker, installation.copies, "/v1/items/{id}", None, item_id.encode())
+        installation.gate.commit([(ask, None)])
+
+
+def _first_item(installation: Installation, name: str, partner: str) -> str:
+    client = installation.registry.named(name)
+    ask = ListAsk(Asker(partner, "none", client.id, partner), installation.copies, "/v1/items", None, cursors=installation.cursors, limit=1)
+    installation.gate.commit([(ask, None)])
+    return str(json.loads(installation.gate.prepare(ask).body)["items"][0]["id"])
+
+
+@pytest.fixture(scope="module")
+def told(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The demo, in which two partners asked for a few things."""
+    home = Home(shutil.copytree(demo_folder, tmp_path_factory.mktemp("audit") / "data"))
+    with home.opened() as installation:
+        one = _first_item(installation, "demo-jpn", "JPN")
+        _ask(installation, "demo-jpn", "JPN", one, one, "nope-1", "nope-2", "nope-3")
+        _ask(installation, "demo-ind", "IND", "nope-1")
+    return home
+
+
+def lines(home: Home, *arguments: str) -> list[dict[str, Any]]:
+    result = home.run("log", *arguments, "--json", token=home.token("demo-auditor"))
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_releases_are_told_newest_first_by_any_filter(told: Home) -> None:
+    everything = lines(told, "releases")
+    assert [one["log"] for one in everything] == ["IND", *["JPN"] * 6]
+    assert [one["record"]["outcome"] == "withhold" for one in everything] == [*[True] * 4, *[False] * 3]
+    assert lines(told, "releases", "--denied", "--partner", "JPN") == everything[1:4]
+    assert lines(told, "releases", "--outcome", "withhold", "--item", "nope-1") == [everything[0], everything[3]]
+    assert lines(told, "releases", "--type", "list", "--log", "JPN") == everything[6:]
+    assert lines(told, "releases", "--limit", "2") == everything[:2]
+    assert lines(told, "releases", "--until", "2020-01-01") == lines(told, "releases", "--rule", "AGR-9999") == []
+    assert lines(told, "releases", "--partner", "JPN", "--log", "IND") == []
+    looks = lines(told, "releases", "--type", "look.releases")
+    assert looks[-1]["record"]["details"] == {}
+    assert {"partner": "JPN", "outcome": ["refer", "withhold"]} in [look["record"]["details"] for look in looks]
+
+
+def test_a_line_says_who_what_how_and_by_which_rules(told: Home) -> None:
+    text = told.run("log", "releases", "--partner", "JPN", token=told.token("demo-auditor")).stdout.splitlines()
+    opened = lines(told, "releases", "--partner", "JPN")
+    assert len(text) == len(opened)
+    for line, entry in zip(text, opened, strict=True):
+        assert line.startswith(f"{entry['face']['at']} JPN {entry['index']} {entry['face']['client']} {entry['face']['type']} ")
+        assert f": {entry['record']['outcome']}" in line and line.endswith(f"({entry['face']['event_id']})")
+        for item in entry["record"]["items"]:
+            assert all(rule in line for rule in item["rules"])
+
+
+def test_a_time_that_is_none_is_named(told: Home) -> None:
+    result = told.run("log", "releases", "--since", "yesterday", token=told.token("demo-auditor"))
+    assert result.exit_code == 2
+    assert "--since" in result.stderr

@@ -40,6 +40,8 @@ SEARCH_WORD_CHARACTERS_MAX: Final = 64
 """A longer word is found by as many of its first characters."""
 TOKEN_LIFETIME_SECONDS: Final = 600
 IDEMPOTENCY_HOURS: Final = 24
+AUDIT_DAYS_MAX: Final = 366
+"""The longest stretch of time that is counted or searched for signals at once."""
 CALENDAR_DAYS_DEFAULT: Final = 90
 CALENDAR_DAYS_MAX: Final = 3660
 LOG_SLOTS: Final = 1024

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -15,11 +17,16 @@ from service.api.access import Access, InstallationDependency, admit, no_query, 
 from service.api.cursors import bound_cursor, read_bound_cursor
 from service.api.officers import ActorDependency
 from service.api.partners import checkpoint_answer, tile_answer
-from service.errors import NotVisible
-from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
-from service.sharing import audit
-from service.store import log_pages, logs
+from service.errors import NotVisible, Rejected
+from service.releaselog.leaf import path_id
+from service.settings import AUDIT_DAYS_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from service.sharing import answers, audit
+from service.sharing.acts import Actor
+from service.sharing.installation import Installation
+from service.sharing.signals import Thresholds, signals
+from service.store import Connection, log_answers, log_pages, logs
 from service.store.logs import AuditFilter, Position
+from service.store.times import micros
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(admit)], default_response_class=Response)
 
@@ -70,17 +77,17 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
     cursor = read_bound_cursor(query.cursor, 3, asked)
 
     def run() -> tuple[dict[str, Any], str]:
-        entry = installation.acts.look("look.releases", actor, [], asked)
+        looked = installation.acts.reading("look.releases", actor, asked)
         wanted = query.filter()
         if wanted is None:
-            return {"releases": []}, entry.event_id
+            return {"releases": []}, looked
         with installation.database.reading() as connection:
             before = None if cursor is None else Position(*cursor)
             page = log_pages.page(connection, wanted, before=before, limit=query.limit)
         body: dict[str, Any] = {"releases": [audit.audit_entry(row) for row in page.rows]}
         if page.next is not None:
             body["next"] = bound_cursor(asked, page.next.at, page.next.log_id, page.next.position)
-        return body, entry.event_id
+        return body, looked
 
     body, event_id = await asyncio.to_thread(run)
     return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
@@ -99,11 +106,151 @@ async def release(event_id: str, actor: ActorDependency, installation: Installat
             row = logs.entry(connection, event_id)
         if row is None:
             raise NotVisible
-        entry = installation.acts.look("look.entry", actor, [], {"event_id": event_id})
-        return audit.audit_entry(row), entry.event_id
+        return audit.audit_entry(row), installation.acts.reading("look.entry", actor, {"event_id": event_id})
 
     body, looked = await asyncio.to_thread(run)
     return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/audit/items/{id}/recipients",
+    summary="Who was sent which version of an item, and how often",
+    responses=describe.answer(shapes.Recipients, "A line for every partner, version and type of entry", recorded=True)
+    | _PROBLEMS
+    | describe.problems(404),
+    dependencies=[Depends(no_query)],
+)
+@route(Access.AUDITOR)
+async def recipients(id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
+    _must_be_an_id(id)
+
+    def read(connection: Connection) -> dict[str, Any]:
+        return {"item": id, "recipients": answers.recipients(connection, id)}
+
+    return await _read(installation, actor, "look.recipients", {"item": id}, read)
+
+
+class Stretch(BaseModel):
+    """A stretch of time."""
+
+    model_config = ConfigDict(extra="forbid")
+    since: AwareDatetime = Field(description="From this time on")
+    until: AwareDatetime = Field(description="Before this time")
+
+    def micros(self) -> tuple[int, int]:
+        """Both ends.
+
+        Raises:
+            Rejected: it is longer than the service reads at once.
+        """
+        if self.until - self.since > timedelta(days=AUDIT_DAYS_MAX):
+            raise Rejected(f"`since` and `until` are more than {AUDIT_DAYS_MAX} days apart", code="stretch")
+        return micros(self.since), micros(self.until)
+
+
+@router.get(
+    "/audit/clients/{client}/activity",
+    summary="What a client did, day by day",
+    responses=describe.answer(shapes.ClientActivity, "A line for every day, log, type and result", recorded=True)
+    | _PROBLEMS
+    | describe.problems(404),
+)
+@route(Access.AUDITOR)
+async def activity(
+    client: str, query: Annotated[Stretch, Query()], actor: ActorDependency, installation: InstallationDependency
+) -> Response:
+    _must_be_an_id(client)
+    since, until = query.micros()
+
+    def read(connection: Connection) -> dict[str, Any]:
+        return {"client": client, "activity": answers.activity(connection, client, since=since, until=until)}
+
+    return await _read(installation, actor, "look.activity", {"client": client, **query.model_dump(mode="json")}, read)
+
+
+class FirstsQuery(BaseModel):
+    """Whose first times, and when."""
+
+    model_config = ConfigDict(extra="forbid")
+    partner: str = Field(max_length=64)
+    since: AwareDatetime | None = Field(default=None, description="From this time on")
+    until: AwareDatetime | None = Field(default=None, description="Before this time")
+    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
+    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
+
+
+@router.get(
+    "/audit/firsts",
+    summary="What a partner was sent for the first time: items, versions, levels, categories; oldest first",
+    responses=describe.answer(shapes.FirstReleases, "A page; it may be short and have a `next`", recorded=True) | _PROBLEMS,
+)
+@route(Access.AUDITOR)
+async def first_releases(query: Annotated[FirstsQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
+    asked = query.model_dump(exclude_none=True, mode="json", exclude={"limit", "cursor"})
+    (start,) = read_bound_cursor(query.cursor, 1, asked) or (0,)
+
+    def read(connection: Connection) -> dict[str, Any]:
+        found = answers.first_releases(
+            connection, query.partner, since=query.since, until=query.until, from_position=start, limit=query.limit
+        )
+        body: dict[str, Any] = {"partner": query.partner, "firsts": list(found.lines)}
+        if found.next is not None:
+            body["next"] = bound_cursor(asked, found.next)
+        return body
+
+    return await _read(installation, actor, "look.firsts", asked, read)
+
+
+class SignalsQuery(Stretch):
+    """When, and from how many on something stands out."""
+
+    minutes: int = Field(default=Thresholds().minutes, ge=1, le=1440, description="The window")
+    absent_ids: int = Field(default=Thresholds().absent_ids, ge=1, le=1_000_000, description="Distinct ids that never were")
+    withheld_ids: int = Field(default=Thresholds().withheld_ids, ge=1, le=1_000_000, description="Distinct ids that were withheld")
+    requests: int = Field(default=Thresholds().requests, ge=1, le=1_000_000, description="Requests of any kind")
+
+
+@router.get(
+    "/audit/signals",
+    summary="Bursts and attempts at enumeration, each with its rule and numbers",
+    responses=describe.answer(shapes.Signals, "By where they begin", recorded=True) | _PROBLEMS,
+)
+@route(Access.AUDITOR)
+async def find_signals(query: Annotated[SignalsQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
+    since, until = query.micros()
+    thresholds = Thresholds(query.minutes, query.absent_ids, query.withheld_ids, query.requests)
+
+    def read(connection: Connection) -> dict[str, Any]:
+        found = signals(log_answers.requests(connection, since=since, until=until), thresholds)
+        return {"signals": [signal.to_json() for signal in found]}
+
+    return await _read(installation, actor, "look.signals", query.model_dump(mode="json"), read)
+
+
+def _must_be_an_id(segment: str) -> None:
+    """What is no id names nothing, and is not written into a leaf as if it did."""
+    if path_id(segment.encode("utf-8", "surrogateescape")) != segment:
+        raise NotVisible
+
+
+async def _read(
+    installation: Installation, actor: Actor, type_: str, asked: dict[str, Any], read: Callable[[Connection], dict[str, Any]]
+) -> Response:
+    """What an auditor reads, once it is on record that he does."""
+
+    def run() -> tuple[dict[str, Any], str]:
+        looked = installation.acts.reading(type_, actor, asked)
+        with installation.database.reading() as connection:
+            return read(connection), looked
+
+    body, looked = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
 
 
 @router.get(

@@ -34,6 +34,7 @@ from service.errors import NotVisible, Rejected
 from service.releaselog.tiles import TilePath
 from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, SEARCH_QUERY_CHARACTERS_MAX
 from service.sharing import audit
+from service.sharing.accounting import summed_up
 from service.sharing.asks import Asker, FileAsk, ItemAsk, ListAsk
 from service.sharing.installation import Installation
 from service.sharing.words import read_query
@@ -200,12 +201,25 @@ class ReleasesQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
     limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
     cursor: str | None = Field(default=None, max_length=64, description="`next` of the page before")
+    summary: bool = Field(default=False, description="Lines with counts, in place of faces: repeats stand once")
 
 
-@router.get("/releases", summary="Our own log, oldest first", responses=describe.answer(Releases, "A page of faces") | _PROBLEMS)
+@router.get(
+    "/releases",
+    summary="Our own log, oldest first",
+    responses=describe.answer(Releases, "A page of faces, or of lines that sum up a stretch of the log") | _PROBLEMS,
+)
 @route(Access.PARTNER)
 async def releases(query: Annotated[ReleasesQuery, Query()], asker: AskerDependency, installation: InstallationDependency) -> Response:
     (start,) = read_place_cursor(query.cursor, 1) or (0,)
+
+    def sum_up() -> bytes:
+        with installation.database.reading() as connection:
+            summary = summed_up(logs.own_leaves(connection, asker.log, from_position=start), limit=query.limit)
+        body: dict[str, Any] = {"summary": list(summary.lines), "entries": summary.entries}
+        if summary.next is not None:
+            body["next"] = place_cursor(summary.next)
+        return json.dumps(body, separators=(",", ":")).encode("utf-8")
 
     def read() -> bytes:
         with installation.database.reading() as connection:
@@ -217,7 +231,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], asker: AskerDepende
             body += b',"next":"%s"' % place_cursor(rows[query.limit][0]).encode("ascii")
         return body + b"}"
 
-    return Response(await asyncio.to_thread(read), media_type="application/json", headers=_NO_STORE)
+    return Response(await asyncio.to_thread(sum_up if query.summary else read), media_type="application/json", headers=_NO_STORE)
 
 
 @router.get(

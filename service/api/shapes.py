@@ -164,8 +164,27 @@ class Face(_Answer):
     portion: str | None = None
 
 
+class SummaryLine(_Answer):
+    """What was asked for again and again: `copy_sha256` of an item or file that was sent, `body_sha256` of a list."""
+
+    type: str
+    result: str
+    id: str | None = None
+    copy_sha256: Sha256 | None = None
+    portion: str | None = None
+    body_sha256: Sha256 | None = None
+    first: Moment
+    last: Moment
+    count: int
+    event_id: OpaqueId
+
+
 class Releases(_Answer):
-    releases: list[Face]
+    """`releases`, or, where it was asked for, `summary` of so many `entries`."""
+
+    releases: list[Face] | None = None
+    summary: list[SummaryLine] | None = None
+    entries: int | None = None
     next: str | None = None
 
 
@@ -214,6 +233,124 @@ class AuditEntry(_Answer):
 
 class AuditReleases(_Answer):
     releases: list[AuditEntry]
+    next: str | None = None
+
+
+class Recipient(_Answer):
+    partner: str
+    version: int
+    type: str
+    count: int
+    first: Moment
+    last: Moment
+    event_id: OpaqueId
+
+
+class Recipients(_Answer):
+    item: str
+    recipients: list[Recipient]
+
+
+class ActivityLine(_Answer):
+    day: str
+    log: str
+    type: str
+    result: str
+    count: int
+    first: Moment
+    last: Moment
+
+
+class ClientActivity(_Answer):
+    client: str
+    activity: list[ActivityLine]
+
+
+class FirstLine(_Answer):
+    at: Moment
+    event_id: OpaqueId
+    index: int
+    item: str
+    kind: Literal["item", "version", "level", "category"]
+    value: str
+
+
+class FirstReleases(_Answer):
+    partner: str
+    firsts: list[FirstLine]
+    next: str | None = None
+
+
+class SignalLine(_Answer):
+    rule: Literal["absent-ids", "withheld-ids", "burst"]
+    client: str
+    log: str
+    first: Moment
+    last: Moment
+    first_event_id: OpaqueId
+    last_event_id: OpaqueId
+    count: int
+    threshold: int
+    minutes: int
+    says: str
+
+
+class Signals(_Answer):
+    signals: list[SignalLine]
+
+
+class ReviewIn(_Request):
+    """A mark. An escalation is closed by two different persons."""
+
+    event_id: str = Field(min_length=1, max_length=64)
+    mark: Literal["reviewed", "questioned", "escalated", "closed"]
+    note: str = Field(default="", max_length=4000)
+
+
+class ReviewDone(_Answer):
+    event_id: OpaqueId
+    state: Literal["reviewed", "questioned", "escalated", "closing", "closed"]
+
+
+class ReviewMark(_Answer):
+    event_id: OpaqueId
+    at: Moment
+    client: str
+    mark: Literal["reviewed", "questioned", "escalated", "closed"]
+    note: Any
+
+
+class ReviewLine(_Answer):
+    log: str
+    index: int
+    event_id: OpaqueId
+    at: Moment
+    state: Literal["reviewed", "questioned", "escalated", "closing", "closed"]
+    marks: list[ReviewMark]
+    closer: str | None = None
+
+
+class Reviews(_Answer):
+    reviews: list[ReviewLine]
+    next: str | None = None
+
+
+class SavedQueryIn(_Request):
+    """Filters of `GET /v1/audit/releases`, by their names there, to be kept under a name."""
+
+    name: str = Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+    query: dict[str, Any]
+
+
+class SavedQuery(_Answer):
+    name: str
+    query: dict[str, Any]
+    client: str
+    at: Moment
+
+
+class SavedQueries(_Answer):
+    queries: list[SavedQuery]
     next: str | None = None
 
 

@@ -17,5 +17,7 @@
 | `calendar`, `item_calendar` | what time alone will do: by dated rows, and by items' own dates |
 | `registry` | clients |
 | `looks`, `audit`, `verification` | what officers and auditors read |
+| `answers`, `firsts`, `signals`, `reviews` | what auditors ask beyond entries, and what they note |
+| `accounting` | a partner's own log, summed up |
 | `installation` | all of it put together over a data folder |
 """

@@ -7,6 +7,7 @@ and is recorded before its result is shown.
 
 from __future__ import annotations
 
+import hashlib
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,11 +22,14 @@ from service.sharing.gate import Clock
 from service.sharing.ledger import OFFICERS, Draft, Entry, Ledger
 from service.sharing.policies import Policies, PolicyState
 from service.sharing.visibility import Upkeep
-from service.store import Connection, Database, catalogue, policies
+from service.store import Connection, Database, catalogue, policies, reviews
 from service.store.times import micros
 
 MACHINE: Final = "machine"
 """The client of acts done on the machine's own authority: set-up, `client add`, `serve`."""
+LOOK_MICROSECONDS: Final = 600_000_000
+"""For how long the same reading by the same auditor is on record with one leaf."""
+_ENDED_LOOKS_MAX: Final = 100
 _FACTS: Final = frozenset({(OUTCOME, "done")})
 
 
@@ -145,9 +149,31 @@ class Acts:
             at = max(micros(self._clock()), fence.at, head.at)
             return self._record(connection, type_, actor, items, details, act=fence.act, at=at)
 
+    def reading(self, type_: str, actor: Actor, details: Mapping[str, object]) -> str:
+        """Record that an auditor reads, before it is shown; the event of the leaf that says so.
+
+        The same reading is one leaf in `LOOK_MICROSECONDS`: further pages and repeats are counted, and the next leaf of this auditor
+        says of which leaf there were how many. There is never a reading without a leaf before it.
+        """
+        sha256 = hashlib.sha256(canonical([type_, actor.route, dict(details)])).digest()
+        with self._database.releasing() as connection:
+            fence = policies.fence(connection)
+            head = self._ledger.lock(connection, [OFFICERS])[OFFICERS]
+            at = max(micros(self._clock()), fence.at, head.at)
+            look = reviews.look_of(connection, actor.client, sha256)
+            if look is not None and at < look.at + LOOK_MICROSECONDS:
+                reviews.repeat_look(connection, actor.client, sha256)
+                return look.event_id
+            ended = reviews.ended_looks(connection, actor.client, until=at - LOOK_MICROSECONDS, limit=_ENDED_LOOKS_MAX)
+            repeated = [{"event_id": one.event_id, "repeats": one.repeats} for one in ended if one.repeats]
+            told = {**details, "repeated": repeated} if repeated else details
+            entry = self._record(connection, type_, actor, [], told, act=fence.act, at=at)
+            reviews.keep_look(connection, actor.client, sha256, at=at, event_id=entry.event_id)
+            return entry.event_id
+
     @contextmanager
     def registering(self, type_: str, actor: Actor) -> Iterator[Act]:
-        """Change clients: recorded, exclusive, but no act number, as it changes nothing about who may have what."""
+        """Change clients, reviews or saved queries: recorded and exclusive, but no act number, as who may have what stays as it was."""
         with self._database.acting() as connection:
             fence = policies.fence(connection)
             at = max(micros(self._clock()), fence.at, policies.latest_log_time(connection))

@@ -15,9 +15,13 @@ from typing import Final, NamedTuple
 
 from service.policy import digest_of
 from service.releaselog.facts import Fact
+from service.releaselog.reviews import Review, State
 from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
+from service.sharing import reviews
 from service.sharing.installation import Installation
+from service.sharing.ledger import OFFICERS
 from service.store import Connection, catalogue, facts, logs, policies
+from service.store import reviews as stored_reviews
 from service.store.logs import Head
 
 _STEP: Final = 1000
@@ -127,7 +131,34 @@ def _verify_contents(installation: Installation, connection: Connection) -> Prob
     for bundle in policies.archived_digests(connection):
         if digest_of(policies.archived_bundle(connection, bundle) or {}) != bundle:
             return Problem("bundles", None, "bundle", f"the bundle archived as `{bundle}` has other bytes")
-    return _verify_named(connection)
+    return _verify_named(connection) or _verify_reviews(connection)
+
+
+def _verify_reviews(connection: Connection) -> Problem | None:
+    """Every review is where its marks bring it, and none has a mark that is not on record, or lacks one that is."""
+    states, marks, wrong = reviews.derived(connection)
+    if wrong is not None:
+        return Problem(OFFICERS, wrong, "review", "a mark that may not follow those before it, or says otherwise where it leads")
+    ids = {head.id: head.name for head in logs.heads(connection)}
+    kept_marks = [(ids.get(log_id, str(log_id)), index, mark) for log_id, index, mark in stored_reviews.all_marks(connection)]
+    if sorted(kept_marks) != sorted(marks):
+        log, index, mark = min(set(kept_marks) ^ set(marks))
+        return Problem(log, index, "review", f"the mark at position {mark} of `officers` is {_either((log, index, mark) in marks)}")
+    kept = {
+        (ids.get(log_id, str(log_id)), index): Review(State(state), closer)
+        for log_id, index, timely, state, closer in stored_reviews.all_reviews(connection)
+        if timely and state in set(State)
+    }
+    for place in sorted(kept.keys() | states.keys()):
+        if kept.get(place) != states.get(place):
+            told = states.get(place)
+            expected = "none" if told is None else f"`{told.state}`"
+            return Problem(*place, "review", f"expected {expected} from its marks, found another state or time")
+    return None
+
+
+def _either(on_record: bool) -> str:
+    return "on record, but not counted" if on_record else "counted, but not on record"
 
 
 def _verify_named(connection: Connection) -> Problem | None:

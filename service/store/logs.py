@@ -311,6 +311,18 @@ def records_of(connection: Connection, log_name: str, types: Sequence[str]) -> l
     return [(row[0], row[1], as_bytes(row[2])) for row in connection.execute(statement, {"log": log_name, "types": list(types)})]
 
 
+def of_type(connection: Connection, log_name: str, type_: str) -> Iterator[StoredRow]:
+    """The entries of a log that are of a type, in its order, read in steps."""
+    statement = text(
+        f"SELECT {_ENTRY} WHERE e.type = :type AND g.name = :log AND (e.at, e.position) > (:at, :position) "
+        "ORDER BY e.at, e.position LIMIT 1000"
+    )
+    place = (-1, -1)
+    while rows := connection.execute(statement, {"type": type_, "log": log_name, "at": place[0], "position": place[1]}).all():
+        yield from (_stored(row) for row in rows)
+        place = (rows[-1].at, rows[-1].position)
+
+
 def entry_items(connection: Connection, log_id: int, position: int) -> list[tuple[str, int, int]]:
     """(item id, at, version) rows of an entry."""
     rows = connection.execute(
@@ -448,6 +460,14 @@ def own_entries(connection: Connection, log_name: str, *, from_position: int, li
         {"log": log_name, "start": from_position, "limit": limit},
     )
     return [(row[0], as_bytes(row[1])) for row in rows]
+
+
+def own_leaves(connection: Connection, log_name: str, *, from_position: int) -> Iterator[tuple[int, bytes]]:
+    """(position, leaf) of a log from a position on to its end, read in steps."""
+    step = 500
+    while rows := own_entries(connection, log_name, from_position=from_position, limit=step):
+        yield from rows
+        from_position = rows[-1][0] + 1
 
 
 # --- retries --------------------------------------------------------------------------------------------------------

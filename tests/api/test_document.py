@@ -93,6 +93,8 @@ def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() 
         "JsonVariantIn",
         "PartIn",
         "Relabel",
+        "ReviewIn",
+        "SavedQueryIn",
         "TextIn",
         "TextVariantIn",
         "TitleIn",

@@ -131,6 +131,7 @@ BODIES: dict[str, list[Any]] = {
     "/v1/officer/items/{id}/labels": [{"marking": "(S//NOFORN)", "portion": None, "reason": "an error"}],
     "/v1/officer/items/{id}/withdraw": [{"reason": "an error"}],
     "/v1/officer/partners/{code}/suspend": [{"reason": "an incident"}],
+    "/v1/audit/queries": [{"name": "denials", "query": {"outcome": ["withhold"], "partner": "JPN"}}, {"name": "x", "query": {"limit": 3}}],
     "/v1/officer/partners/{code}/resume": [{"reason": "it is over"}],
     "/v1/officer/decide": [
         {

@@ -11,7 +11,7 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import columns, engine, lists, prove, release, search
+from tests.bench import columns, engine, lists, log_queries, prove, release, search
 
 
 def main() -> None:
@@ -19,15 +19,16 @@ def main() -> None:
     parser.add_argument(
         "which",
         nargs="*",
-        choices=["engine", "columns", "prove", "release", "lists", "search", []],
+        choices=["engine", "columns", "prove", "release", "lists", "search", "log-queries", []],
         help="which benchmarks; all by default",
     )
     parser.add_argument("--items", type=int, default=1_000_000, help="items in the large stores of `lists` and `columns`")
     parser.add_argument("--portions", type=int, default=1_000_000, help="portions in the store of `search`")
+    parser.add_argument("--entries", type=int, default=10_000_000, help="entries in the logs of `log-queries`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
     parser.add_argument("--stores", type=Path, help="folder in which the large stores are kept, and used again if they are there")
     asked = parser.parse_args()
-    which = asked.which or ["engine", "columns", "prove", "release", "lists", "search"]
+    which = asked.which or ["engine", "columns", "prove", "release", "lists", "search", "log-queries"]
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.2f}")
     if "engine" in which:
         engine.run(rounds=asked.rounds)
@@ -41,6 +42,8 @@ def main() -> None:
         lists.run(large=asked.items, rounds=asked.rounds, kept=asked.stores)
     if "search" in which:
         search.run(portions=asked.portions, rounds=asked.rounds, kept=asked.stores)
+    if "log-queries" in which:
+        log_queries.run(entries=asked.entries, kept=asked.stores)
 
 
 if __name__ == "__main__":

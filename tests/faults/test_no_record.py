@@ -172,6 +172,7 @@ def _item(ref: str) -> bytes:
     ).encode()
 
 
+_STRETCH = "since=2026-11-22T00:00:00Z&until=2026-11-23T00:00:00Z"
 _FILE = b"a file that comes while nothing can be written" * 3000
 
 
@@ -229,6 +230,17 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
     auditor = {
         ("GET", "/v1/audit/releases"): ("/v1/audit/releases?partner=JPN", b""),
         ("GET", "/v1/audit/releases/{event_id}"): (f"/v1/audit/releases/{event}", b""),
+        ("GET", "/v1/audit/items/{id}/recipients"): (f"/v1/audit/items/{items['open']}/recipients", b""),
+        ("GET", "/v1/audit/clients/{client}/activity"): (f"/v1/audit/clients/c/activity?{_STRETCH}", b""),
+        ("GET", "/v1/audit/firsts"): ("/v1/audit/firsts?partner=JPN", b""),
+        ("GET", "/v1/audit/signals"): (f"/v1/audit/signals?{_STRETCH}", b""),
+        ("GET", "/v1/audit/reviews"): ("/v1/audit/reviews", b""),
+        ("POST", "/v1/audit/reviews"): (
+            "/v1/audit/reviews",
+            json.dumps({"event_id": event, "mark": "questioned", "note": "a test of faults"}).encode(),
+        ),
+        ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
+        ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
     }
     return {route: ("officer", *rest) for route, rest in officer.items()} | {route: ("auditor", *rest) for route, rest in auditor.items()}
 

@@ -34,6 +34,8 @@ SENT: Final = "sent"
 REFUSED: Final = "refused"
 DONE: Final = "done"
 """The result of an officer's act, which sends no item."""
+HEADS: Final = "heads"
+"""The type of an entry of the root log: of it alone, `heads_root` is a member."""
 
 _HASH_BYTES: Final = 32
 _INTEGER_MAX: Final = (1 << 53) - 1
@@ -74,7 +76,8 @@ class FaceItem:
 class Face:
     """What the partner may read of an entry, and what is hashed.
 
-    `result` is `sent` or `refused`, or `done` for an act; `body_sha256` is None where no body was sent. `portion` is set for files.
+    `result` is `sent` or `refused`, or `done` for an act; `body_sha256` is None where no body was sent. `portion` is set for files,
+    `heads_root` for entries of the root log (`service.releaselog.heads`).
 
     Raises:
         LeafError: a member of another form, or members that contradict each other.
@@ -91,6 +94,7 @@ class Face:
     purpose: str
     seal: bytes
     portion: str | None = None
+    heads_root: bytes | None = None
 
     def __post_init__(self) -> None:
         if not _TYPE.fullmatch(self.type):
@@ -117,6 +121,10 @@ class Face:
             raise LeafError("a refusal that names a copy")
         if self.result == DONE and self.body_sha256 is not None:
             raise LeafError("an act with the hash of a body")
+        if (self.type == HEADS) != (self.heads_root is not None):
+            raise LeafError("`heads_root` is set for heads, and for nothing else")
+        if self.heads_root is not None:
+            _check_digest(self.heads_root, "heads_root")
         if self.type not in RELEASES:
             return
         if self.result == DONE or self.body_sha256 is None:
@@ -151,6 +159,8 @@ class Face:
         }
         if self.portion is not None:
             value["portion"] = self.portion
+        if self.heads_root is not None:
+            value["heads_root"] = self.heads_root.hex()
         return value
 
     def leaf(self) -> bytes:
@@ -173,7 +183,7 @@ def parse_leaf(leaf: bytes) -> Face:
     value = parse_canonical(leaf)
     if not isinstance(value, dict):
         raise LeafError("a leaf is a JSON object")
-    unknown = sorted(value.keys() - _MEMBERS - {"portion"})
+    unknown = sorted(value.keys() - _MEMBERS - {"portion", "heads_root"})
     missing = sorted(_MEMBERS - value.keys())
     if unknown or missing:
         raise LeafError(f"unknown member {_quoted(unknown[0])} in a leaf" if unknown else f"a leaf without `{missing[0]}`")
@@ -193,6 +203,7 @@ def parse_leaf(leaf: bytes) -> Face:
         purpose=_text(value, "purpose"),
         seal=_digest(value["seal"], "seal"),
         portion=_text(value, "portion") if "portion" in value else None,
+        heads_root=_digest(value["heads_root"], "heads_root") if "heads_root" in value else None,
     )
 
 
@@ -212,6 +223,7 @@ def leaf_bytes(
     purpose: str,
     seal: bytes,
     portion: str | None = None,
+    heads_root: bytes | None = None,
 ) -> bytes:
     """A leaf without the detour over a face, for the commit path. The same bytes as `Face.leaf()`, but nothing is checked but the length.
 
@@ -225,7 +237,8 @@ def leaf_bytes(
     """
     body = "null" if body_sha256 is None else f'"{body_sha256.hex()}"'
     file = "" if portion is None else f',"portion":{_quote(portion)}'
-    before = f'{{"at":{_quote(at)},"body_sha256":{body},"client":{_quote(client)},"event_id":{_quote(event_id)},"items":'
+    heads = "" if heads_root is None else f',"heads_root":"{heads_root.hex()}"'
+    before = f'{{"at":{_quote(at)},"body_sha256":{body},"client":{_quote(client)},"event_id":{_quote(event_id)}{heads},"items":'
     after = (
         f'{file},"purpose":{_quote(purpose)},"result":{_quote(result)},"route":{_quote(route)},"seal":"{seal.hex()}",'
         f'"type":{_quote(type_)},"v":{VERSION}}}'

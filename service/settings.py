@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     """How often a body still being sent asks whether it may go on. With the time that an answer may take, below the second of promise 8."""
     publish_compare_seconds: float = Field(default=2.0, gt=0, le=600)
     """How long a publication compares its compiled engine with stock Casbin; a few questions are asked in any case."""
+    log_key_overlap_days: int = Field(default=30, ge=1, le=3660)
+    """For how long after a rotation the key before it signs beside the new one."""
+    root_interval_seconds: float = Field(default=60.0, ge=1, le=3600)
+    """How often the heads of all logs are put under one root, whether anything happened or not."""
+    unwitnessed_seconds_max: int = Field(default=0, ge=0)
+    """How old the newest root that a witness has signed may be before releases stop with 503; 0 for any age."""
     external_issuer: str | None = None
     """`iss` of an OpenID provider whose tokens are accepted too, for clients registered under it."""
     external_audience: str | None = None

@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine
 
 from service.store import Database
 from service.store.migrate import migrate
+
+# Timings are measured in benchmarks, and asserted nowhere: a busy machine makes no promise false.
+settings.register_profile("entente", deadline=None)
+settings.load_profile("entente")
 
 _NUMBERS = itertools.count(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -19,10 +20,11 @@ from service.api.officers import ActorDependency
 from service.api.partners import checkpoint_answer, tile_answer
 from service.errors import NotVisible, Rejected
 from service.releaselog.leaf import path_id
-from service.settings import AUDIT_DAYS_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from service.settings import AUDIT_DAYS_MAX, LOG_SLOTS, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import answers, audit
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation
+from service.sharing.rootlog import opening
 from service.sharing.signals import Thresholds, signals
 from service.store import Connection, log_answers, log_pages, logs
 from service.store.logs import AuditFilter, Position
@@ -32,6 +34,7 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(admit)], default_response
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _PROBLEMS: Final = describe.with_token()
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 _Word = Annotated[str, Field(max_length=100)]
@@ -251,6 +254,37 @@ async def _read(
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/log/root/heads/{index}",
+    summary="A root with all its slots, opened",
+    responses=describe.answer(shapes.RootOpened, "The secret, and the head in every used slot", recorded=True)
+    | _PROBLEMS
+    | describe.problems(404),
+    dependencies=[Depends(no_query)],
+)
+@route(Access.AUDITOR)
+async def root_heads(index: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
+    if not _INDEX.fullmatch(index):
+        raise NotVisible
+
+    def run() -> tuple[dict[str, Any], str]:
+        with installation.database.reading() as connection:
+            opened = opening(connection, int(index))
+        entry = installation.acts.look("look.heads", actor, [], {"index": opened.index})
+        body = {
+            "index": opened.index,
+            "slots": LOG_SLOTS,
+            "leaf": opened.leaf.decode("utf-8"),
+            "heads_root": opened.heads_root.hex(),
+            "secret": opened.secret.hex(),
+            "heads": [{"slot": slot, "head": note} for slot, note in sorted(opened.heads.items())],
+        }
+        return body, entry.event_id
+
+    body, looked = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})
 
 
 @router.get(

@@ -29,7 +29,7 @@ from service.api.access import (
 )
 from service.api.cursors import place_cursor, read_place_cursor
 from service.api.responses import RecordedFile, RecordedResponse
-from service.api.shapes import ItemCopy, ItemList, Me, ReceiptShape, Releases
+from service.api.shapes import ItemCopy, ItemList, Me, ReceiptShape, Releases, RootProofShape
 from service.errors import NotVisible, Rejected
 from service.releaselog.tiles import TilePath
 from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, SEARCH_QUERY_CHARACTERS_MAX
@@ -37,6 +37,8 @@ from service.sharing import audit
 from service.sharing.accounting import summed_up
 from service.sharing.asks import Asker, FileAsk, ItemAsk, ListAsk
 from service.sharing.installation import Installation
+from service.sharing.ledger import ROOT
+from service.sharing.rootlog import root_checkpoint, root_proof
 from service.sharing.words import read_query
 from service.store import logs
 
@@ -184,12 +186,14 @@ async def me(caller: CallerDependency, asker: AskerDependency, installation: Ins
     def read() -> dict[str, Any]:
         with installation.database.reading() as connection:
             head = audit.head_of(connection, asker.log)
+            installation.ledger.refresh(connection)
+            keys = installation.ledger.vkeys(head.origin)
         return {
             "client": caller.id,
             "partner": asker.partner,
             "role": caller.role,
             "purposes": list(caller.purposes),
-            "log": {"origin": head.origin, "key": installation.ledger.vkey(head.origin)},
+            "log": {"origin": head.origin, "key": keys[0], "keys": list(keys)},
         }
 
     return JSONResponse(await asyncio.to_thread(read), headers=_NO_STORE)
@@ -273,12 +277,37 @@ async def own_tile(path: str, asker: AskerDependency, installation: Installation
     return await tile_answer(installation, asker.log, path)
 
 
+@router.get(
+    "/log/self/root-proof",
+    summary="Proof that the head of our log stands under a root",
+    responses=describe.answer(RootProofShape, "Head, slot, way and the root's entry with its proof") | _PROBLEMS | describe.problems(404),
+    dependencies=[Depends(no_query)],
+)
+@route(Access.PARTNER)
+async def own_root_proof(asker: AskerDependency, installation: InstallationDependency) -> Response:
+    def read() -> dict[str, Any]:
+        with installation.database.reading() as connection:
+            proof, root = root_proof(connection, installation.ledger, asker.log)
+            head = audit.head_of(connection, asker.log)
+        keys = installation.ledger.vkeys(root.origin)
+        return {
+            "origin": head.origin,
+            "keys": list(installation.ledger.vkeys(head.origin)),
+            **proof.to_json(),
+            "root": {"origin": root.origin, "key": keys[0], "keys": list(keys)},
+        }
+
+    return JSONResponse(await asyncio.to_thread(read), headers=_NO_STORE)
+
+
 async def checkpoint_answer(installation: InstallationDependency, log_name: str) -> Response:
     """The checkpoint of a log, as a response."""
 
     def read() -> str:
         with installation.database.reading() as connection:
-            return audit.head_of(connection, log_name).checkpoint
+            head = audit.head_of(connection, log_name)
+            # Under a checkpoint of the root log stands who else has seen it.
+            return root_checkpoint(connection, head, head.size) if log_name == ROOT else head.checkpoint
 
     return PlainTextResponse(await asyncio.to_thread(read), headers=_NO_STORE)
 

@@ -76,6 +76,7 @@ class Health(_Answer):
 class OwnLog(_Answer):
     origin: str
     key: str
+    keys: list[str]
 
 
 class Me(_Answer):
@@ -162,6 +163,7 @@ class Face(_Answer):
     purpose: str
     seal: Sha256
     portion: str | None = None
+    heads_root: Sha256 | None = None
 
 
 class SummaryLine(_Answer):
@@ -193,6 +195,43 @@ class ReceiptShape(_Answer):
     leaf: str
     proof: str
     key: str
+
+
+class RootKeys(_Answer):
+    origin: str
+    key: str
+    keys: list[str]
+
+
+class RootProofShape(_Answer):
+    """`head` stands in `slot` of `slots` with this `salt`; `path` leads to `heads_root` of `leaf`, which `proof` ties to the root log."""
+
+    origin: str
+    keys: list[str]
+    slot: int
+    slots: int
+    head: str
+    salt: Sha256
+    path: list[Sha256]
+    leaf: str
+    proof: str
+    root: RootKeys
+
+
+class SlotHead(_Answer):
+    slot: int
+    head: str
+
+
+class RootOpened(_Answer):
+    """Every slot that is not listed is unused; the salts of all come from `secret`."""
+
+    index: int
+    slots: int
+    leaf: str
+    heads_root: Sha256
+    secret: Sha256
+    heads: list[SlotHead]
 
 
 class RecordedItem(_Answer):

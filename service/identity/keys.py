@@ -24,6 +24,7 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jose import jws
 from jose.backends.base import Key
 from jose.backends.cryptography_backend import CryptographyECKey, CryptographyRSAKey
@@ -253,6 +254,35 @@ def ensure_secret_file(path: Path, length: int) -> bytes:
     if len(content) != length:
         raise Broken(f"secret `{path.name}` has {len(content)} bytes, expected {length}; restore it from a backup")
     return content
+
+
+LOG_KEY_BYTES: Final = 32
+
+
+def create_log_key(folder: Path) -> bytes:
+    """Make another key that logs are signed with, beside those that are there; its public half.
+
+    The file is durable before anyone is told: what goes wrong afterwards leaves a key that is not used.
+    """
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    _write_once(folder / f"log-{public.hex()[:16]}.key", private.private_bytes_raw())
+    return public
+
+
+def held_log_keys(folder: Path) -> dict[bytes, bytes]:
+    """The private keys in `log.key` and `log-*.key`, by their public halves.
+
+    Raises:
+        Broken: one may be opened by others than its owner, or is no key.
+    """
+    found = {}
+    for path in sorted([*folder.glob("log.key"), *folder.glob("log-*.key")]):
+        private = _read_private(path, "log key", LOG_KEY_BYTES + 1)
+        if len(private) != LOG_KEY_BYTES:
+            raise Broken(f"log key `{path.name}` has {len(private)} bytes, expected {LOG_KEY_BYTES}; restore it from a backup")
+        found[Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()] = private
+    return found
 
 
 def _public_members(public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> dict[str, str]:

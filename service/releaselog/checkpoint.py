@@ -14,7 +14,7 @@ from typing import Final
 
 from service.errors import ProofError
 from service.releaselog.merkle import EMPTY_ROOT, HASH_BYTES, TREE_SIZE_MAX
-from service.releaselog.notes import Signer, VerifierKey, decode_base64, open_note
+from service.releaselog.notes import Signer, VerifierKey, decode_base64, open_note, sign_note
 
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -47,15 +47,16 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode('ascii')}\n"
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> str:
-    """The signed checkpoint. A log never signs two roots for one size; that is for the caller to keep.
+def sign_checkpoint(checkpoint: Checkpoint, *signers: Signer) -> str:
+    """The checkpoint, signed by each of these in this order. A log never signs two roots for one size; that is for the caller to keep.
 
     Raises:
-        ProofError: the signer's name is not the origin.
+        ProofError: a signer's name is not the origin, or there is none.
     """
-    if signer.name != checkpoint.origin:
-        raise ProofError(f"key `{signer.name}` for a checkpoint of `{checkpoint.origin}`, expected the key of that name")
-    return signer.sign(checkpoint.text())
+    for signer in signers:
+        if signer.name != checkpoint.origin:
+            raise ProofError(f"key `{signer.name}` for a checkpoint of `{checkpoint.origin}`, expected the key of that name")
+    return sign_note(checkpoint.text(), signers)
 
 
 def open_checkpoint(text: str, vkey: str, origin: str) -> Checkpoint:
@@ -69,17 +70,24 @@ def open_checkpoint(text: str, vkey: str, origin: str) -> Checkpoint:
     """
     # (1): the signature, by this log's key. Nothing of the text is read before it holds.
     check_key_of(vkey, origin)
-    body = open_note(text, vkey)
-    # (2): the three lines, in the one form we write.
-    lines = body[:-1].split("\n")
-    if len(lines) != 3:
-        raise ProofError(f"a checkpoint of {len(lines)} lines, expected 3")
-    size = read_decimal(lines[1], "the size of a checkpoint")
-    checkpoint = Checkpoint(lines[0], size, decode_base64(lines[2], "the root of a checkpoint"))
-    # (3): the right log.
+    checkpoint = read_checkpoint(open_note(text, vkey))
+    # (2): the right log.
     if checkpoint.origin != origin:
         raise ProofError(f"a checkpoint of `{checkpoint.origin}`, expected one of `{origin}`")
     return checkpoint
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """The tree head that a note's text says; nothing is proven by that.
+
+    Raises:
+        ProofError: not the three lines, in the one form we write.
+    """
+    lines = text[:-1].split("\n")
+    if len(lines) != 3:
+        raise ProofError(f"a checkpoint of {len(lines)} lines, expected 3")
+    size = read_decimal(lines[1], "the size of a checkpoint")
+    return Checkpoint(lines[0], size, decode_base64(lines[2], "the root of a checkpoint"))
 
 
 def check_key_of(vkey: str, origin: str) -> None:

@@ -21,6 +21,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,11 +80,40 @@ class Signer:
         Raises:
             ProofError: a text that no reader would take back.
         """
-        encoded = _encoded(text)
-        if not text.endswith("\n"):
-            raise ProofError("the text of a note ends in a newline")
-        signature = base64.b64encode(self._key_id + self._key.sign(encoded)).decode("ascii")
-        return f"{text}\n{_DASH}{self.name} {signature}\n"
+        return sign_note(text, [self])
+
+    def line(self, text: str) -> str:
+        """The signature line alone, with its newline."""
+        return signature_line(self.name, self._key_id, self._key.sign(_encoded(text)))
+
+
+def public_half(private_key: bytes) -> bytes:
+    """The public half of an Ed25519 key, 32 bytes.
+
+    Raises:
+        ProofError: not 32 bytes.
+    """
+    _check_key(private_key, "a private key")
+    return Ed25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
+
+
+def sign_note(text: str, signers: Sequence[Signer]) -> str:
+    """The note that all of these sign, their lines in this order.
+
+    Raises:
+        ProofError: a text that no reader would take back, or nobody to sign it.
+    """
+    _encoded(text)
+    if not text.endswith("\n"):
+        raise ProofError("the text of a note ends in a newline")
+    if not signers:
+        raise ProofError("a note that nobody signs")
+    return f"{text}\n{''.join(signer.line(text) for signer in signers)}"
+
+
+def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    """A line as it stands under a note, with its newline."""
+    return f"{_DASH}{name} {base64.b64encode(key_id + signature).decode('ascii')}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +167,9 @@ def open_note(note: str, vkey: str) -> str:
         ProofError: malformed, not signed by this key, or signed wrongly.
     """
     key = VerifierKey.parse(vkey)
-    _encoded(note)
-    # The text may hold blank lines of its own: it ends at the last one.
-    text, blank, rest = note.rpartition("\n\n")
-    if not blank:
-        raise ProofError("a note without a blank line between text and signatures")
-    if not rest.endswith("\n"):
-        raise ProofError("a note without signature lines that end in a newline")
-    text += "\n"
-    lines = rest[:-1].split("\n")
-    if len(lines) > SIGNATURES_MAX:
-        raise ProofError(f"note with {len(lines)} signatures, expected at most {SIGNATURES_MAX}")
+    text, signatures = read_note(note)
     signed = False
-    for line in lines:
-        name, key_id, signature = _signature_line(line)
+    for name, key_id, signature in signatures:
         if (name, key_id) != (key.name, key.key_id):
             continue
         # A wrong signature under a known key condemns the note, even beside a right one.
@@ -159,6 +178,34 @@ def open_note(note: str, vkey: str) -> str:
     if not signed:
         raise ProofError(f"a note that key `{key.name}+{key.key_id.hex()}` has not signed")
     return text
+
+
+def read_note(note: str) -> tuple[str, tuple[tuple[str, bytes, bytes], ...]]:
+    """The text of a note, and (name, key id, signature) of each of its lines; nothing is proven by that.
+
+    Raises:
+        ProofError: malformed.
+    """
+    _encoded(note)
+    # The text may hold blank lines of its own: it ends at the last one.
+    text, blank, rest = note.rpartition("\n\n")
+    if not blank:
+        raise ProofError("a note without a blank line between text and signatures")
+    return f"{text}\n", read_signature_lines(rest)
+
+
+def read_signature_lines(lines: str) -> tuple[tuple[str, bytes, bytes], ...]:
+    """(name, key id, signature) of each line, each of which ends in a newline.
+
+    Raises:
+        ProofError: malformed, none, or too many.
+    """
+    if not lines.endswith("\n"):
+        raise ProofError("a note without signature lines that end in a newline")
+    found = lines[:-1].split("\n")
+    if len(found) > SIGNATURES_MAX:
+        raise ProofError(f"note with {len(found)} signatures, expected at most {SIGNATURES_MAX}")
+    return tuple(_signature_line(line) for line in found)
 
 
 def decode_base64(text: str, what: str) -> bytes:

@@ -21,8 +21,9 @@ from itertools import pairwise
 from typing import Final, NoReturn
 
 from service.errors import ProofError
-from service.releaselog.checkpoint import check_key_of, open_checkpoint
+from service.releaselog.checkpoint import check_key_of
 from service.releaselog.facts import Fact, facts
+from service.releaselog.keys import KeyPeriod, open_signed
 from service.releaselog.leaf import NONCE_BYTES, SENT, Face, LeafError, canonical, parse_canonical, parse_leaf, seal, time_text
 from service.releaselog.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, leaf_hash, root
 
@@ -133,6 +134,8 @@ class Verdict:
     size: int
     root: bytes
     fault: Fault | None
+    roots: Mapping[int, bytes] = field(default_factory=dict)
+    """By size, the roots that were asked for, as far as the log was read."""
 
     @property
     def whole(self) -> bool:
@@ -146,8 +149,9 @@ def verify_log(
     tiles: StoredTiles,
     *,
     tile_count: int,
-    vkey: str,
+    keys: Sequence[KeyPeriod],
     origin: str,
+    sizes: Iterable[int] = (),
 ) -> Verdict:
     """Re-derive a log and compare.
 
@@ -156,15 +160,19 @@ def verify_log(
         checkpoints: kept from earlier, in order of size.
         tiles: as `merkle.completed_tiles` says to keep them: full ones of level 0, all of those above.
         tile_count: how many tiles are kept of this log, so that none is beyond what the entries make.
-        vkey: the log's key.
+        keys: those that ever signed the log, and when.
         origin: the log's origin line.
+        sizes: of which the verdict is to tell the root, in order.
 
     Raises:
-        ProofError: `vkey` is not the key of `origin`. Whatever is wrong with the log is a fault in the verdict.
+        ProofError: no keys, or one is not a key of `origin`. Whatever is wrong with the log is a fault in the verdict.
     """
     # Told by the caller, not by the log: a wrong key must not look like a broken log.
-    check_key_of(vkey, origin)
-    walk = _Walk(head, iter(checkpoints), tiles, tile_count, vkey, origin)
+    if not keys:
+        raise ProofError(f"no key of log `{origin}` to verify it with")
+    for key in keys:
+        check_key_of(key.vkey, origin)
+    walk = _Walk(head, iter(checkpoints), tiles, tile_count, tuple(keys), origin, iter(sizes))
     fault: Fault | None = None
     try:
         walk.open()
@@ -177,7 +185,7 @@ def verify_log(
     if repeat is not None and (fault is None or fault.index is None or repeat[1] <= fault.index):
         fault = Fault(head.log, repeat[1], Code.EVENT_ID, "an event id of its own", f"that of entry {repeat[0]}")
     walk.settle()
-    return Verdict(head.log, walk.frontier.size, walk.frontier.root(), fault)
+    return Verdict(head.log, walk.frontier.size, walk.frontier.root(), fault, walk.roots)
 
 
 class _Found(Exception):
@@ -192,8 +200,9 @@ class _Walk:
     checkpoints: Iterator[StoredCheckpoint]
     tiles: StoredTiles
     tile_count: int
-    vkey: str
+    keys: tuple[KeyPeriod, ...]
     origin: str
+    sizes: Iterator[int]
     frontier: Frontier = field(default_factory=Frontier.empty)
     pending: list[bytes] = field(default_factory=list)
     """Leaf hashes seen, but not in the frontier yet."""
@@ -204,6 +213,8 @@ class _Walk:
     at: int = 0
     act: int = 0
     tiles_seen: int = 0
+    next_size: int | None = None
+    roots: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -212,6 +223,8 @@ class _Walk:
     def open(self) -> None:
         self._read_checkpoint(above=-1)
         self._check_checkpoints()
+        self.next_size = next(self.sizes, None)
+        self._note_root()
 
     def take(self, entry: StoredEntry) -> None:
         index = self.size
@@ -238,6 +251,7 @@ class _Walk:
         self.pending.append(hashed)
         self._grow(hashed)
         self._check_checkpoints()
+        self._note_root()
 
     def close(self) -> None:
         self.settle()
@@ -403,8 +417,16 @@ class _Walk:
         """Compare the checkpoint kept of the size reached, if there is one."""
         if self.next_checkpoint is not None and self.next_checkpoint.size == self.size:
             self.settle()
-            self._compare_checkpoint(max(self.size - 1, 0), self.next_checkpoint.note, f"the checkpoint kept at size {self.size}")
+            what = f"the checkpoint kept at size {self.size}"
+            self._compare_checkpoint(max(self.size - 1, 0), self.next_checkpoint.note, what, at=self.at)
             self._read_checkpoint(above=self.size)
+
+    def _note_root(self) -> None:
+        while self.next_size is not None and self.next_size <= self.size:
+            if self.next_size == self.size:
+                self.settle()
+                self.roots[self.size] = self.frontier.root()
+            self.next_size = next(self.sizes, None)
 
     def _read_checkpoint(self, *, above: int) -> None:
         self.next_checkpoint = next(self.checkpoints, None)
@@ -412,9 +434,10 @@ class _Walk:
             found = f"size {self.next_checkpoint.size}"
             self._fault(max(above - 1, 0), Code.CHECKPOINT, f"checkpoints in order of size, above {above}", found)
 
-    def _compare_checkpoint(self, index: int | None, note: str, what: str) -> None:
+    def _compare_checkpoint(self, index: int | None, note: str, what: str, *, at: int) -> None:
         try:
-            checkpoint = open_checkpoint(note, self.vkey, self.origin)
+            # Nobody knows when an empty log was opened: of it, that the current key signed is asked.
+            checkpoint = open_signed(note, self.keys, origin=self.origin, at=at, exactly=self.frontier.size > 0)
         except ProofError as error:
             self._fault(index, Code.CHECKPOINT, f"{what} signed by the log's key", f"{error}")
         if checkpoint.size != self.frontier.size:
@@ -430,7 +453,9 @@ class _Walk:
             self._fault(None, Code.HEAD, f"root {_hex(derived.root())}", _hex(self.head.root))
         if self.head.at != self.at:
             self._fault(None, Code.HEAD, f"time {self.at}, that of the last entry", f"{self.head.at}")
-        self._compare_checkpoint(None, self.head.checkpoint, "the head's checkpoint")
+        # A rotation signs every head anew: with the keys in force then, if nothing was written since.
+        signed_at = max(self.at, *(key.from_at for key in self.keys))
+        self._compare_checkpoint(None, self.head.checkpoint, "the head's checkpoint", at=signed_at)
 
     def _fault(self, index: int | None, code: Code, expected: str, found: str) -> NoReturn:
         raise _Found(Fault(self.head.log, index, code, expected, found))

@@ -98,6 +98,7 @@ def receipt(connection: Connection, ledger: Ledger, log_name: str, event_id: str
     def tiles(level: int, index: int, width: int) -> list[bytes]:
         return logs.read_tile(connection, head.id, level, index, width)
 
+    ledger.refresh(connection)
     proof = Proof(row.position, inclusion_proof(row.position, head.size, tiles), head.checkpoint)
     return Receipt(event_id, row.leaf.decode("utf-8"), write_proof(proof), ledger.vkey(head.origin))
 

@@ -18,7 +18,7 @@ import httpx
 from service.errors import Broken, Conflict
 from service.identity.authentication import SecretAuthenticator
 from service.identity.external import ExternalKeys, http_client
-from service.identity.keys import Algorithm, KeyRing, ensure_key_file, ensure_secret_file
+from service.identity.keys import Algorithm, KeyRing, ensure_key_file, ensure_secret_file, held_log_keys
 from service.identity.rates import Rates
 from service.identity.secrets import SecretHasher
 from service.identity.tokens import EmbeddedIssuer, TokenVerifier, TrustSource
@@ -34,6 +34,7 @@ from service.sharing.ledger import OFFICERS, Ledger
 from service.sharing.policies import Policies, ReadBundle
 from service.sharing.publishing import Publishing
 from service.sharing.registry import Directory, Registry
+from service.sharing.rootlog import RootClock, RootLog
 from service.store import Database
 from service.store.files import FileStore
 from service.store.instance import Instance, instance_of, set_up
@@ -65,6 +66,8 @@ class Installation:
     acts: Acts
     highwater: Highwater
     keeper: Keeper
+    rootlog: RootLog
+    root_clock: RootClock
     publishing: Publishing
     registry: Registry
     directory: Directory
@@ -83,8 +86,9 @@ class Installation:
             return self.world.in_force(connection)
 
     def start(self) -> None:
-        """Begin to serve: the writer of the log, and the keeper of its high-water mark."""
+        """Begin to serve: the writer of the log, the clock of the root log, and the keeper of the high-water mark."""
         self.gate.start()
+        self.root_clock.start()
         self.keeper.start()
 
     def note_missing_mark(self, actor: Actor) -> None:
@@ -144,7 +148,14 @@ def open_installation(
     cursor_key = ensure_secret_file(folder / "keys" / "cursor.key", KEY_BYTES)
     mark = path_of(settings)
     instance, fresh = _instance(database, settings, clock, log_key, mark=mark)
-    ledger = Ledger(instance.name, log_key)
+    ledger = Ledger(
+        instance.name,
+        log_key,
+        held_keys=lambda: held_log_keys(folder / "keys"),
+        unwitnessed_seconds_max=settings.unwitnessed_seconds_max,
+    )
+    with database.reading() as connection:
+        ledger.refresh(connection)
     highwater = Highwater(mark, instance=instance.name, database=database)
     if fresh:
         highwater.keep()
@@ -174,8 +185,13 @@ def open_installation(
     hasher = SecretHasher()
     client, external = _external(settings, instance, http)
 
+    rootlog = RootLog(database=database, ledger=ledger, clock=clock, interval_seconds=settings.root_interval_seconds)
+    root_clock = RootClock(rootlog, interval_seconds=settings.root_interval_seconds, after=lambda: None)
+
     def close() -> None:
+        # The gate first: the last root is of what was last released.
         gate.stop()
+        root_clock.stop()
         keeper.stop()
         # A mark that is missing stays so until serving begins, which says it on record.
         if ledger.refusal is None and highwater.path.exists():
@@ -196,6 +212,8 @@ def open_installation(
         acts=acts,
         highwater=highwater,
         keeper=keeper,
+        rootlog=rootlog,
+        root_clock=root_clock,
         publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),
         registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),
         directory=directory,

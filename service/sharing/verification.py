@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact,
 from service.sharing import reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
+from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
 from service.store import Connection, catalogue, facts, logs, policies
 from service.store import reviews as stored_reviews
 from service.store.logs import Head
@@ -33,16 +34,6 @@ class LogFound(NamedTuple):
     name: str
     size: int
     root: str
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """The first thing wrong. `index` is the entry; None where it is beside the logs, or at a head."""
-
-    log: str
-    index: int | None
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +51,18 @@ class VerificationReport:
 def verify_all(installation: Installation) -> VerificationReport:
     """Verify every log, and what they name. Stops at the first thing that is wrong."""
     found: list[LogFound] = []
+    derived: dict[int, Mapping[int, bytes]] = {}
     with installation.database.reading() as connection:
+        installation.ledger.refresh(connection)
         for head in logs.heads(connection):
             verdict = _verify_one(installation, connection, head)
+            derived[head.id] = verdict.roots
             found.append(LogFound(head.name, verdict.size, verdict.root.hex()))
             if verdict.fault is not None:
                 fault = verdict.fault
                 message = f"expected {fault.expected}, found {fault.found}"
                 return VerificationReport(tuple(found), Problem(head.name, fault.index, str(fault.code), message))
-        problem = _verify_contents(installation, connection)
+        problem = verify_roots(connection, installation.ledger, derived) or _verify_contents(installation, connection)
     return VerificationReport(tuple(found), problem)
 
 
@@ -84,8 +78,9 @@ def _verify_one(installation: Installation, connection: Connection, head: Head) 
         kept,
         tiles,
         tile_count=logs.tile_count(connection, head.id),
-        vkey=installation.ledger.vkey(head.origin),
+        keys=installation.ledger.periods(head.origin),
         origin=head.origin,
+        sizes=sizes_under_roots(connection, head),
     )
 
 

@@ -181,9 +181,12 @@ def keep_checkpoint(connection: Connection, log_id: int, size: int, note: str) -
     )
 
 
-def kept_checkpoints(connection: Connection, log_id: int) -> list[tuple[int, str]]:
-    """(size, signed checkpoint), smallest first."""
-    rows = connection.execute(text("SELECT size, note FROM log_checkpoint WHERE log_id = :log ORDER BY size"), {"log": log_id})
+def kept_checkpoints(connection: Connection, log_id: int, *, size: int | None = None) -> list[tuple[int, str]]:
+    """(size, signed checkpoint), smallest first; or the one of this size."""
+    only = "" if size is None else " AND size = :size"
+    rows = connection.execute(
+        text(f"SELECT size, note FROM log_checkpoint WHERE log_id = :log{only} ORDER BY size"), {"log": log_id, "size": size or 0}
+    )
     return [(row[0], row[1]) for row in rows]
 
 

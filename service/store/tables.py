@@ -530,6 +530,55 @@ class LogCheckpointRow(SQLModel, table=True):
     note: str = Field(sa_column=_text())
 
 
+class LogKeyRow(SQLModel, table=True):
+    """A key that signs, or signed, all logs: its public half, and through which stretch. No row: the installation's first key alone."""
+
+    __tablename__ = "log_key"
+    public: bytes = Field(sa_column=_bytes(primary=True))
+    from_at: int = Field(sa_column=_big())
+    until: int = Field(sa_column=_big())
+
+
+class SigningRow(SQLModel, table=True):
+    """One row that every commit reads: the newest key, up to when a witness has seen the logs, and whether and why we stopped."""
+
+    __tablename__ = "signing"
+    id: int = Field(sa_column=Column(Integer, primary_key=True))
+    newest_key: int = Field(sa_column=_big())
+    witnessed_at: int = Field(sa_column=_big())
+    halted_at: int | None = Field(sa_column=_big(nullable=True))
+    halted_why: str | None = Field(sa_column=_text(nullable=True))
+
+
+class RootHeadRow(SQLModel, table=True):
+    """The signed head of a log as the root at this position of the root log holds it; kept where it changed since the root before."""
+
+    __tablename__ = "root_head"
+    log_id: int = Field(sa_column=_big(primary=True))
+    position: int = Field(sa_column=_big(primary=True))
+    note: str = Field(sa_column=_text())
+
+
+class WitnessRow(SQLModel, table=True):
+    """A witness that roots are sent to."""
+
+    __tablename__ = "witness"
+    name: str = Field(sa_column=_text(primary=True))
+    url: str = Field(sa_column=_text())
+    vkey: str = Field(sa_column=_text())
+    added_at: int = Field(sa_column=_big())
+
+
+class CosignatureRow(SQLModel, table=True):
+    """A witness's signature line under the root log's checkpoint of this size; `at` is the time of that root."""
+
+    __tablename__ = "cosignature"
+    size: int = Field(sa_column=_big(primary=True))
+    vkey: str = Field(sa_column=_text(primary=True))
+    line: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+
+
 class IdempotencyRow(SQLModel, table=True):
     """The event a retry with the same key is answered with."""
 

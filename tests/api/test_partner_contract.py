@@ -416,7 +416,8 @@ def test_limits_within_bounds_are_kept(service: Service, limit: int) -> None:
 
 
 PLAIN = [
-    "/v1/items/x", "/v1/items/x/files/y", "/v1/me", "/v1/log/self/checkpoint", "/v1/log/self/tile/0/000", "/v1/releases/x/receipt",
+    "/v1/items/x", "/v1/items/x/files/y", "/v1/me", "/v1/log/self/checkpoint", "/v1/log/self/tile/0/000", "/v1/log/self/root-proof",
+    "/v1/releases/x/receipt",
 ]  # fmt: skip
 
 
@@ -571,7 +572,7 @@ def test_me_says_who_we_are(service: Service) -> None:
     answer = service.get("jpn", "/v1/me")
     me = answer.json()
     assert list(me) == ["client", "partner", "role", "purposes", "log"]
-    assert list(me["log"]) == ["origin", "key"]
+    assert list(me["log"]) == ["origin", "key", "keys"] and me["log"]["keys"] == [me["log"]["key"]]
     assert (me["client"], me["partner"], me["role"]) == (service.client("jpn").id, "JPN", "partner")
     assert me["purposes"] == ["none", "EXERCISE-KEEN"]
     assert me["log"]["key"].startswith(me["log"]["origin"] + "+")

@@ -241,6 +241,7 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
         ),
         ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
         ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
+        ("GET", "/v1/log/root/heads/{index}"): ("/v1/log/root/heads/0", b""),
     }
     return {route: ("officer", *rest) for route, rest in officer.items()} | {route: ("auditor", *rest) for route, rest in auditor.items()}
 
@@ -258,6 +259,7 @@ NOT_ON_RECORD = {
 def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSide]:
     made = small(tmp_path_factory.mktemp("own-side"), busy_timeout_seconds=0.05)
     made.installation.gate.start()
+    made.installation.rootlog.append()
     made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed")
     waiting = tuple(_proposed(made, category) for category in ("PEACEKEEPING", "DIPLOMATIC"))
     yield OwnSide(made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from service.errors import ProofError
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
 from service.releaselog.facts import facts
+from service.releaselog.keys import KeyPeriod
 from service.releaselog.leaf import Face, FaceItem, canonical, seal, time_text
 from service.releaselog.merkle import EMPTY_ROOT, Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer
@@ -79,7 +80,7 @@ class Log:
             iter(self.checkpoints),
             lambda level, index: self.tiles.get((level, index)),
             tile_count=len(self.tiles),
-            vkey=self.signer.vkey,
+            keys=[KeyPeriod(self.signer.vkey)],
             origin=self.signer.name,
         )
 
@@ -196,7 +197,7 @@ def test_entries_are_read_once_and_not_kept() -> None:
         log.checkpoints,
         lambda level, index: log.tiles.get((level, index)),
         tile_count=len(log.tiles),
-        vkey=SIGNER.vkey,
+        keys=[KeyPeriod(SIGNER.vkey)],
         origin=SIGNER.name,
     )
     assert verdict.whole
@@ -207,7 +208,7 @@ def test_entries_are_read_once_and_not_kept() -> None:
 )
 def test_the_wrong_key_is_the_caller_s_mistake_not_the_log_s(vkey: str, origin: str) -> None:
     with pytest.raises(ProofError):
-        verify_log([], Log(SIGNER).head, [], lambda level, index: None, tile_count=0, vkey=vkey, origin=origin)
+        verify_log([], Log(SIGNER).head, [], lambda level, index: None, tile_count=0, keys=[KeyPeriod(vkey)], origin=origin)
 
 
 # --- every kind of tampering --------------------------------------------------------------------------------------------
@@ -418,7 +419,7 @@ TAMPERINGS: list[tuple[str, Callable[[Log], object], int | None, Code, str]] = [
         lambda log: edit_head(log, checkpoint=sign_checkpoint(Checkpoint(SIGNER.name, 300, log.head.root), Signer(SIGNER.name, bytes(32)))),
         None,
         Code.CHECKPOINT,
-        "has not signed",
+        "foreign key",
     ),
     (
         "head-checkpoint-of-another-root",

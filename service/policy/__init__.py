@@ -6,7 +6,7 @@ The only folder that imports Casbin. Pure but for reading a directory. Embedders
 from service.policy.asked import Asked, answer, answer_line
 from service.policy.bundle import Bundle, check_files, digest_of, load_bundle, read_bundle, read_directory
 from service.policy.cases import CaseReport, CaseResult, failed_cases, run_cases
-from service.policy.engine import Engine, EngineBuilder, EngineKind, NearMiss, Verdict, build_engine, engine_digest
+from service.policy.engine import Engine, EngineBuilder, EngineKind, Explained, NearMiss, Verdict, build_engine, engine_digest
 from service.policy.findings import Finding, PolicyRejected, Severity
 from service.policy.matcher import Request
 from service.policy.rows import Partner, PartnerKind
@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "EngineBuilder",
     "EngineKind",
+    "Explained",
     "Explanation",
     "Finding",
     "NearMiss",

@@ -20,16 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
-from operator import attrgetter, itemgetter
-from typing import Any
+from itertools import chain, count
+from operator import itemgetter
+from typing import Any, Final
 
 from service.policy.effects import Effect
 from service.policy.functions import Kind
 from service.policy.masks import NotCompiled, Rows, bits, plain
 from service.policy.matcher import And, Atom, Formula, Not, Or, Parts, atoms_of, parts_of
-from service.policy.verdict import NearMiss, Verdict
-from service.policy.words import words_of
+from service.policy.verdict import Explained, Missed, Verdict
 
 COLUMNS_MAX = 4
 """Columns of one factor; a wider one would be a table with an entry for nearly every label."""
@@ -42,9 +41,6 @@ SOUND_MAX = 65_536
 
 Left = bool | Formula
 """What remains of the matcher on some rows: settled, or a formula."""
-Missed = tuple[str, tuple[str, ...]]
-"""A condition as written, and the rules that it alone keeps from being true."""
-Explanation = tuple[Verdict, tuple[Missed, ...]]
 
 
 class Poisoned(Exception):
@@ -198,11 +194,14 @@ class Asker:
         self._settled_here = {atom: self._compact(self._settled(atom)) for atom in self._known if atom in policy.met}
         self._elements: dict[Atom, dict[tuple[Any, ...], int]] = {atom: {} for atom in policy.rows.atoms}
         self._verdicts: dict[int, Verdict] = {}
+        # By what each factor comes to: many values are alike to an asker, and explanations of the same are the same.
+        self._explanations: dict[tuple[int, ...], Explained] = {}
         self._missed = {atom: _Missed(self, atom) for atom in policy.met}
         self._factors = self._factored([(self._compact(mask), conjunct) for mask, conjunct in remaining])
         self._of_asker = [(atom, self._compact(flip)) for atom, flip in flips]
         self.decide, self.allows, self.explain = _written(policy.width, policy.effect, tuple(factor.columns for factor in self._factors))(
             self._verdicts, [factor.table for factor in self._factors], [factor.near for factor in self._factors],
+            [factor.kinds for factor in self._factors], self._explanations, self._remember,
             self._zero, self._one, self._ones, self._allow, self._deny, self.missed(self._of_asker),
         )  # fmt: skip
 
@@ -210,7 +209,7 @@ class Asker:
     """The verdict of a request of this asker's whose values are all remembered; `KeyError` otherwise. The fast way."""
     allows: Callable[[Any], bool]
     """The outcome alone: no list of rows is looked up, or made."""
-    explain: Callable[[Any], Explanation]
+    explain: Callable[[Any], Explained]
     """The same with the near misses, if it does not allow."""
 
     def mask(self, request: Sequence[Any]) -> int:
@@ -240,7 +239,7 @@ class Asker:
         looked_at = mask & ((settled << 1) - 1) if settled else mask
         return self._picks[looked_at.bit_length() - 1] if looked_at else None
 
-    def explained(self, request: Sequence[Any]) -> Explanation:
+    def explained(self, request: Sequence[Any]) -> Explained:
         """As `explain`; whatever is missing is evaluated and remembered.
 
         Raises:
@@ -251,8 +250,9 @@ class Asker:
             factor.near_of(request)
         return self.explain(request)
 
-    def near_misses(self, request: Sequence[Any]) -> tuple[NearMiss, ...]:
-        """Allow rows that one condition keeps from being true, whatever the verdict; whatever is missing is evaluated and remembered.
+    def near_misses(self, request: Sequence[Any]) -> list[tuple[int, Atom]]:
+        """Allow rows that one condition keeps from being true, by their place in the policy, each with that condition, whatever the
+        verdict; whatever is missing is evaluated and remembered.
 
         Raises:
             as `mask`.
@@ -265,13 +265,7 @@ class Asker:
             zero &= ~fails
             flips.append(of_factor)
         one &= self._allow
-        found = []
-        for atom, flip in chain.from_iterable(flips):
-            for row in bits(one & flip):
-                index = self._picks[row]
-                words = words_of(atom, self._policy.rows.tables[atom], request, self._policy.cells[index], 1 << index)
-                found.append(NearMiss(self._policy.ids[index], atom.text, *words))
-        return tuple(sorted(found, key=_in_order))
+        return [(self._picks[row], atom) for atom, flip in chain.from_iterable(flips) for row in bits(one & flip)]
 
     def missed(self, flips: Sequence[tuple[Atom, int]]) -> _Missed | _MissedBySeveral:
         """By rows, which rules miss by these atoms."""
@@ -282,11 +276,13 @@ class Asker:
         for factor in self._factors:
             factor.table.clear()
             factor.near.clear()
+            factor.kinds.clear()
         for elements in self._elements.values():
             elements.clear()
         for missed in self._missed.values():
             missed.clear()
         self._verdicts.clear()
+        self._explanations.clear()
 
     # The matcher for this asker.
 
@@ -467,12 +463,16 @@ class Asker:
 class _Factor:
     """The conditions that read the same columns: a table from values to the rows that meet all of them."""
 
-    __slots__ = ("_asker", "_exposed", "_key", "_parts", "columns", "near", "table")
+    __slots__ = ("_alike", "_asker", "_exposed", "_key", "_number", "_parts", "columns", "kinds", "near", "table")
 
     def __init__(self, asker: Asker, columns: tuple[int, ...]) -> None:
         self.columns = columns
         self.table: dict[Any, int] = {}
         self.near: dict[Any, tuple[int, int, _Missed | _MissedBySeveral, list[tuple[Atom, int]]]] = {}
+        self.kinds: dict[Any, int] = {}
+        """A number for each value; values with the same one are the same to `near`. Numbers are not used again."""
+        self._alike: dict[tuple[Any, ...], int] = {}
+        self._number: Final = count()
         self._asker = asker
         self._key: Callable[[Sequence[Any]], Any] = itemgetter(*columns)
         self._parts: list[tuple[int, Formula]] = []
@@ -518,6 +518,7 @@ class _Factor:
                 holds &= met
             found = (self._asker._ones ^ holds, failed, self._asker.missed(flips), flips)
             self._asker._remember(self.near, key, found, 4)
+            self.kinds[key] = self._alike.setdefault((holds, failed, *flips), next(self._number))
         return found
 
     def _values(self, key: Any) -> dict[int, Any]:
@@ -574,9 +575,6 @@ class _MissedBySeveral(dict[int, tuple[Missed, ...]]):
         return found
 
 
-_in_order = attrgetter("rule", "condition")
-
-
 def _conjuncts(left: Left) -> tuple[Formula, ...]:
     return () if isinstance(left, bool) else left.of if isinstance(left, And) else (left,)
 
@@ -621,10 +619,10 @@ def _digits(picks: Sequence[int], places: Sequence[int]) -> Callable[[int], int]
     """A function that takes the picked bits of a mask over all places, and makes a mask of them."""
     if not picks:
         return lambda mask: 0
-    count = len(places)
+    size = len(places)
     # The digits of a number stand with the highest first; picking characters is faster than shifting bits.
-    pick = itemgetter(*[places[count - 1 - index] for index in reversed(picks)])
-    return lambda mask: int("".join(pick(f"{mask:0{count}b}")), 2)
+    pick = itemgetter(*[places[size - 1 - index] for index in reversed(picks)])
+    return lambda mask: int("".join(pick(f"{mask:0{size}b}")), 2)
 
 
 _ALLOWED = {
@@ -634,7 +632,7 @@ _ALLOWED = {
     Effect.PRIORITY: "(z & (allow | deny)) & -(z & (allow | deny)) & allow != 0",
 }
 """`Effect.allows`, of the rows `z` that are true, as text for `_written`."""
-_Written = Callable[..., tuple[Callable[[Any], Verdict], Callable[[Any], bool], Callable[[Any], Explanation]]]
+_Written = Callable[..., tuple[Callable[[Any], Verdict], Callable[[Any], bool], Callable[[Any], Explained]]]
 
 
 @lru_cache(maxsize=4096)
@@ -649,8 +647,9 @@ def _written(width: int, effect: Effect, factors: tuple[tuple[int, ...], ...]) -
     keys = [", ".join(f"r{column}" for column in columns) for columns in factors]
     met = " & ".join(f"T{number}[{key}]" for number, key in zip(numbers, keys, strict=True))
     lines = [
-        "def make(V, tables, nears, Z, ns, ones, allow, deny, ms):",
-        *(f"    T{number}, N{number} = tables[{number}], nears[{number}]" for number in numbers),
+        "def make(V, tables, nears, kinds, E, keep, Z, ns, ones, allow, deny, ms):",
+        *(f"    T{number}, N{number}, K{number} = tables[{number}], nears[{number}], kinds[{number}]" for number in numbers),
+        "    get = E.get",
         "    def decide(request):",
         f"        {values}, = request",
         f"        return V[{' & '.join(('Z', met)) if met else 'Z'}]",
@@ -660,6 +659,10 @@ def _written(width: int, effect: Effect, factors: tuple[tuple[int, ...], ...]) -
         f"        return {_ALLOWED[effect]}",
         "    def explain(request):",
         f"        {values}, = request",
+        f"        kind = ({''.join(f'K{number}[{key}], ' for number, key in zip(numbers, keys, strict=True))})",
+        "        found = get(kind)",
+        "        if found is not None:",
+        "            return found",
         # Rows that fail once or more, and twice or more.
         "        once, twice = ones ^ Z, 0",
     ]
@@ -672,13 +675,18 @@ def _written(width: int, effect: Effect, factors: tuple[tuple[int, ...], ...]) -
     lines += [
         "        verdict = V[ones ^ once]",
         "        o = (once ^ twice) & allow",
-        "        if verdict.allowed or not o:",
-        "            return verdict, ()",
         "        near = ()",
+        "        if verdict.allowed:",
+        "            o = 0",
     ]
     for number in ("s", *numbers):
         lines += [f"        n = o & n{number}", "        if n:", f"            near += m{number}[n]"]
-    lines += ["        return verdict, near", "    return decide, allows, explain"]
+    lines += [
+        "        found = verdict, near",
+        "        keep(E, kind, found, 2)",
+        "        return found",
+        "    return decide, allows, explain",
+    ]
     written: dict[str, Any] = {}
     exec(compile("\n".join(lines), "<asker>", "exec"), written)  # noqa: S102  text of our own making, of column numbers alone
     made: _Written = written["make"]

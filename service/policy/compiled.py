@@ -17,20 +17,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import casbin
 from casbin.util import SimpleEval, util
 
 from service.errors import Broken
-from service.policy.asker import Asker, Explanation, Poisoned, Policy, TooWide, policy_of
+from service.policy.asker import Asker, Poisoned, Policy, TooWide, policy_of
 from service.policy.effects import Effect, effect_of
 from service.policy.masks import NotCompiled, Rows, bits
 from service.policy.matcher import PARSING, Atom, Evaluator, Formula, Request, atoms_of, formula, uncompilable
 from service.policy.stock import ask_stock, functions_of, poison_message, row_id, row_truths, text_for_row
-from service.policy.verdict import NearMiss, Verdict
-from service.policy.words import words_of
+from service.policy.verdict import Explained, NearMiss, Verdict
+from service.policy.words import mended, words_of
 
 ASKERS_MAX = 4_096
 """Askers (partner, action, purpose) remembered; beyond it they are made anew."""
@@ -65,7 +65,7 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
         # By asker, the fast ways to a verdict, an outcome and an explanation; and the asker, None where it does not help to know him.
         self._deciding: dict[Any, Callable[[Any], Verdict]] = {}
         self._allowing: dict[Any, Callable[[Any], bool]] = {}
-        self._explaining: dict[Any, Callable[[Any], Explanation]] = {}
+        self._explaining: dict[Any, Callable[[Any], Explained]] = {}
         self._askers: dict[Any, Asker | None] = {}
         self._key: Callable[[Any], Any] = _no_key
         self._uncompiled: str | None = None
@@ -89,7 +89,7 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
             # Something was not remembered, or is not a request: nothing was decided.
             return self._evaluated(request)
 
-    def explain(self, request: Request) -> Explanation:
+    def explain(self, request: Request) -> Explained:
         """The verdict with all its rows; where it does not allow, the nearest misses: conditions, each with the rules that fail it alone.
 
         Never raises. `near_misses` says the same in words.
@@ -120,12 +120,13 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
             return ()
         try:
             asker = self._asker(request)
-            if asker is not None:
-                try:
-                    return asker.near_misses(request)
-                except Poisoned:
-                    pass
-            return self._nearest(request)
+            try:
+                missed = self._nearest(request) if asker is None else asker.near_misses(request)
+            except Poisoned:
+                missed = self._nearest(request)
+            masks = self._policy.rows.masks(request) if missed else (0, 0)
+            told = [self._told(request, index, atom, masks) for index, atom in missed]
+            return tuple(sorted(told, key=_in_order))
         except (NotCompiled, TypeError):
             return ()
 
@@ -383,17 +384,46 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
         # Rows after the one that settles the effect are never looked at by stock Casbin.
         return true, poisoned & (settled - 1) if settled else poisoned, settled
 
-    def _nearest(self, request: Any) -> tuple[NearMiss, ...]:
-        found = []
+    def _nearest(self, request: Any) -> list[tuple[int, Atom]]:
+        found: list[tuple[int, Atom]] = []
         rows = self._policy.rows
         true, _ = rows.masks(request)
         for atom in rows.atoms:
             if atom in self._policy.met:
                 would, _ = rows.masks(request, flipped=atom)
-                for index in bits(would & ~true & self.allow_rows):
-                    words = words_of(atom, rows.tables[atom], request, self._rows[index], 1 << index)
-                    found.append(NearMiss(self.ids[index], atom.text, *words))
-        return tuple(sorted(found, key=lambda miss: (miss.rule, miss.condition)))
+                found.extend((index, atom) for index in bits(would & ~true & self.allow_rows))
+        return found
+
+    def _told(self, request: Request, index: int, atom: Atom, masks: tuple[int, int]) -> NearMiss:
+        """A near miss in words. Nothing is promised that would not come true: what would mend it is tried.
+
+        Args:
+            masks: the rows that are true now, and those that raise.
+        """
+        rule, table = self.ids[index], self._policy.rows.tables[atom]
+        about = (atom, table, request, self._rows[index], 1 << index)
+        reason, mend = words_of(*about)
+        asked = mended(*about)
+        if asked is None:
+            denied = self._denied_if(request, index, atom, masks)
+            return NearMiss(rule, atom.text, reason, *(("", ()) if denied is None else (mend, denied)))
+        verdicts = [self.evaluate(other) for other in asked]
+        if not verdicts or any(verdict.error is not None or rule not in verdict.matched for verdict in verdicts):
+            return NearMiss(rule, atom.text, reason)
+        denied = tuple(sorted({id for verdict in verdicts if not verdict.allowed for id in verdict.denied}))
+        return NearMiss(rule, atom.text, reason, mend, denied, asked)
+
+    def _denied_if(self, request: Request, index: int, atom: Atom, masks: tuple[int, int]) -> tuple[str, ...] | None:
+        """The deny rows that would stand against an allow row if a condition were met: on this row, or where it reads no row on every
+        one. None where it would not be allowed for another reason."""
+        here = 1 << index
+        would, raising = self._policy.rows.masks(request, flipped=atom, among=here if atom.of_row else -1)
+        if atom.of_row:
+            would, raising = masks[0] | would, masks[1] & ~here | raising
+        allowing, denying = would & self.allow_rows, would & self.deny_rows
+        if raising or not allowing & here:
+            return None
+        return () if self.effect.allows(allowing, denying) else self._ids_in(denying) or None
 
     def _ids_in(self, mask: int) -> tuple[str, ...]:
         if not mask:
@@ -426,6 +456,9 @@ def _key_of(columns: Sequence[int]) -> Callable[[Any], Any]:
     if tuple(columns) == tuple(range(len(columns))) and len(columns) > 1:
         return itemgetter(slice(0, len(columns)))
     return itemgetter(*columns)
+
+
+_in_order = attrgetter("rule", "condition")
 
 
 def _no_key(request: Any) -> Any:

@@ -25,13 +25,14 @@ from service.policy import asker, compiled, effects, functions, masks, matcher, 
 from service.policy.compiled import CompiledEngine
 from service.policy.matcher import Request
 from service.policy.stock import StockEngine
-from service.policy.verdict import NearMiss, Verdict
+from service.policy.verdict import Explained, NearMiss, Verdict
 
 __all__ = [
     "CompiledEngine",
     "Engine",
     "EngineBuilder",
     "EngineKind",
+    "Explained",
     "NearMiss",
     "StockEngine",
     "Verdict",
@@ -60,8 +61,11 @@ class Engine(Protocol):
     def evaluate(self, request: Request) -> Verdict:
         """Decide; never raises for what is in the request."""
 
+    def explain(self, request: Request) -> Explained:
+        """The verdict and, where it does not allow, the conditions that alone kept rules from being true; never raises."""
+
     def near_misses(self, request: Request) -> tuple[NearMiss, ...]:
-        """Allow rows that would be true if a single condition were; none where the matcher is not compiled."""
+        """The same in words, whatever the verdict; none where the matcher is not compiled."""
 
 
 class EngineBuilder(Protocol):

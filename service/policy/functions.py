@@ -70,6 +70,10 @@ class Declared:
     `miss` says why it is false, in words for an officer, with the arguments in braces; `mend` what would make it true, to be read after
     "released if". `{lacking}` in it are the elements of `all_of` for which it is false.
 
+    `mended` is set where the mend is of what is asked, and not of the rule: the parameter that would be another, and what it would be,
+    with the arguments in braces; a set then has it beside what it has. Of several names in a cell any would do; `{each}` stands for each
+    of those lacking in turn, all of which it takes.
+
     `all_of` and `some_of` name the parameters that are sets of the request, and by that how the function is known from its
     elements, so that a set never seen before costs no evaluation. The law, for arguments on which it does not raise:
 
@@ -90,6 +94,7 @@ class Declared:
     some_of: tuple[str, ...] = ()
     paired: tuple[str, str, str] | None = None
     mend: str = "that were so"
+    mended: tuple[str, str] | None = None
 
 
 DECLARED: dict[str, Declared] = {
@@ -124,6 +129,7 @@ DECLARED: dict[str, Declared] = {
             "it names {named}, the label has {present}",
             some_of=("present",),
             mend="the label had one of {named}",
+            mended=("present", "{named}"),
         ),
         Declared(
             "addressed",
@@ -132,6 +138,7 @@ DECLARED: dict[str, Declared] = {
             "the label is addressed to {releasable_to}, not to {partner}",
             some_of=("releasable_to", "display_to"),
             mend="the label were addressed to {partner}",
+            mended=("releasable_to", "{partner}"),
         ),
         Declared(
             "consented",
@@ -142,6 +149,7 @@ DECLARED: dict[str, Declared] = {
             some_of=("consents",),
             paired=("consents", "originators", "partner"),
             mend="{lacking} consented to {partner} having it",
+            mended=("consents", "{each}:{partner}"),
         ),
         Declared(
             "granted",
@@ -151,6 +159,7 @@ DECLARED: dict[str, Declared] = {
             some_of=("grants",),
             paired=("grants", "", "partner"),
             mend="an officer granted {action} to {partner}",
+            mended=("grants", "{action}:{partner}"),
         ),
         Declared(
             "only_from",
@@ -167,6 +176,7 @@ DECLARED: dict[str, Declared] = {
             "it is for {named}'s information, the label is of {originators}",
             some_of=("originators",),
             mend="the label were of {named}",
+            mended=("originators", "{named}"),
         ),
         Declared(
             "permits",
@@ -181,6 +191,7 @@ DECLARED: dict[str, Declared] = {
             ("forbidden", "action"),
             "it forbids {forbidden}, asked was {action}",
             mend="asked was {forbidden}",
+            mended=("action", "{forbidden}"),
         ),
         Declared(
             "for_purpose",
@@ -188,6 +199,7 @@ DECLARED: dict[str, Declared] = {
             ("allowed", "purpose"),
             "it is for the purpose {allowed}, asked was {purpose}",
             mend="it were asked for the purpose {allowed}",
+            mended=("purpose", "{allowed}"),
         ),
     )
 }

@@ -142,16 +142,17 @@ class Rows:
         """As `AtomMasks.masks`, the values taken out of a request. Only the columns the atom reads are looked at."""
         return self.tables[atom].masks(tuple([request[column] for column in atom.of_request]), need)
 
-    def masks(self, request: Sequence[Any], *, flipped: Atom | None = None) -> tuple[int, int]:
+    def masks(self, request: Sequence[Any], *, flipped: Atom | None = None, among: int = -1) -> tuple[int, int]:
         """The rows on which the matcher is true, and those on which it raises.
 
         Args:
             flipped: an atom to take the other way round, and where it raises as false.
+            among: the rows that are looked at.
 
         Raises:
             NotCompiled, TypeError: as `AtomMasks.masks`.
         """
-        return self._masks(self.formula, request, self.every_row, flipped)
+        return self._masks(self.formula, request, self.every_row & among, flipped)
 
     def _masks(self, node: Formula, request: Sequence[Any], reached: int, flipped: Atom | None) -> tuple[int, int]:
         """The rows of `reached` that are true, and those that raise; short-circuited row by row."""

@@ -8,7 +8,7 @@ Withhold is what every branch falls back to: an unknown name, an exception, a re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,10 @@ from service.labels.label import Label
 from service.policy.engine import Engine, NearMiss, engine_digest
 from service.policy.functions import ALL, ASKED_ACTIONS, NONE, BundleScheme
 from service.policy.matcher import Request
+from service.policy.verdict import Missed
 
+REFER = "refer"
+"""The action that the engine is asked about where another is not released."""
 DECISIONS_MAX = 262_144
 """Decisions remembered per snapshot; beyond it remembering begins anew."""
 LABELS_MAX = 65_536
@@ -65,15 +68,30 @@ class Decision:
 class Explanation:
     """A decision, and why it is not another one.
 
-    `referable` are the refer rows that are true, also where the outcome is `release`. `near_misses` are the allow rows that a single
-    condition kept from being true, for the action asked; `refer_misses` the same for being referred to an officer. Their reasons are whole
-    sentences: `its ceiling is SECRET, the label is TOP SECRET; released if its ceiling were TOP SECRET`.
+    `referable` are the refer rows that are true, also where the outcome is `release`. Where it is not, `missed` are the conditions that
+    alone kept allow rows from being true for the action asked, each with these rows; `refer_missed` the same for being referred.
+
+    `near_misses` and `refer_misses` say it in words, made when they are read: whole sentences, `its ceiling is SECRET, the label is TOP
+    SECRET; released if its ceiling were TOP SECRET`. What they promise comes true; prohibitions that stand against it too are named: `and
+    PRO-0005 did not forbid it`.
     """
 
     decision: Decision
-    referable: tuple[str, ...]
-    near_misses: tuple[NearMiss, ...]
-    refer_misses: tuple[NearMiss, ...]
+    referable: tuple[str, ...] = ()
+    missed: tuple[Missed, ...] = ()
+    refer_missed: tuple[Missed, ...] = ()
+    _told: Callable[[str], tuple[NearMiss, ...]] | None = None
+    _action: str = ""
+
+    @property
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """Allow rows that a single condition kept from being true, whatever the outcome, in order of rule."""
+        return () if self._told is None else self._told(self._action)
+
+    @property
+    def refer_misses(self) -> tuple[NearMiss, ...]:
+        """The same for being referred; without the rules that are near misses of the action asked."""
+        return () if self._told is None else self._told(REFER)
 
 
 class Snapshot:
@@ -146,20 +164,28 @@ class Snapshot:
         """The decision, every rule that was true, and the rules that a single condition kept from being so. Never raises."""
         decision = self.decide(partner, action, label, purpose)
         if decision.error is not None:
-            return Explanation(decision, (), (), ())
+            return Explanation(decision)
+        tail = (purpose, *(self._tails.get(label) or self._tail(label))[1])
         try:
-            referred = self._engine.evaluate(request_of(partner, "refer", label, purpose))
-            near = self._engine.near_misses(request_of(partner, action, label, purpose))
-            near_refer = self._engine.near_misses(request_of(partner, "refer", label, purpose))
+            _, missed = self._engine.explain((partner, action, *tail))
+            referred, refer_missed = self._engine.explain((partner, REFER, *tail))
         except Exception as raised:  # noqa: BLE001  a rule's evaluation: an explanation that fails must not take the decision with it
-            return Explanation(Decision(Outcome.WITHHOLD, error=str(raised)), (), (), ())
+            return Explanation(_refused(f"the engine failed: {raised}"))
+        referable = referred.matched if referred.allowed else ()
+        return Explanation(decision, referable, missed, refer_missed, lambda asked: self._told(partner, action, tail, asked), action)
+
+    def _told(self, partner: str, action: str, tail: tuple[Any, ...], asked: str) -> tuple[NearMiss, ...]:
+        near = self._engine.near_misses((partner, action, *tail))
+        if asked == action:
+            return tuple(_in_words(miss, action) for miss in near)
         known = {miss.rule for miss in near}
-        return Explanation(
-            decision,
-            referred.matched if referred.allowed else (),
-            tuple(_in_words(miss, action) for miss in near),
-            tuple(_in_words(miss, "refer") for miss in near_refer if miss.rule not in known),
-        )
+        referred = [miss for miss in self._engine.near_misses((partner, REFER, *tail)) if miss.rule not in known]
+        return tuple(_in_words(self._referred(miss, action), REFER) for miss in referred)
+
+    def _referred(self, miss: NearMiss, action: str) -> NearMiss:
+        """A near miss of being referred. Where another question would do, and be released, it would not be referred."""
+        asked = [(partner, action, *rest) for partner, _, *rest in miss.asked]
+        return replace(miss, mend="") if any(self._engine.evaluate(request).allowed for request in asked) else miss
 
     def _remember(self, partner: str, action: str, purpose: str, label: Label, decision: Decision) -> Decision:
         if self._unknown_asker(partner, action, purpose) is not None:
@@ -188,7 +214,7 @@ class Snapshot:
                 if not asked.matched:
                     return _refused("casbin allows by no rule, so there is none to record")
                 return Decision(Outcome.RELEASE, asked.matched, asked.matched, asked.denied)
-            referred = self._engine.evaluate((partner, "refer", purpose, *tail))
+            referred = self._engine.evaluate((partner, REFER, purpose, *tail))
             if referred.error is not None:
                 return Decision(Outcome.WITHHOLD, asked.denied, asked.matched, asked.denied, referred.error)
             if referred.allowed and referred.matched:
@@ -247,12 +273,15 @@ def _named(audience: tuple[str, ...]) -> Iterable[str]:
     return () if audience == (ALL,) else audience
 
 
-_DONE = {"release": "released", "display": "shown", "refer": "referred to an officer"}
+_DONE = {"release": "released", "display": "shown", REFER: "referred to an officer"}
 
 
 def _in_words(miss: NearMiss, action: str) -> NearMiss:
     """A near miss that says in one sentence why not, and what would do."""
-    return replace(miss, reason=f"{miss.reason}; {_DONE[action]} if {miss.mend}") if miss.mend else miss
+    if not miss.mend:
+        return miss
+    forbidding = f" and {' and '.join(miss.forbidding)} did not forbid it" if miss.forbidding else ""
+    return replace(miss, reason=f"{miss.reason}; {_DONE[action]} if {miss.mend}{forbidding}")
 
 
 def _refused(problem: str) -> Decision:

@@ -13,7 +13,7 @@ import casbin
 from casbin.util import generate_g_function, util
 
 from service.policy.matcher import PARSING, Request
-from service.policy.verdict import NearMiss, Verdict
+from service.policy.verdict import Explained, NearMiss, Verdict
 
 
 class StockEngine:
@@ -30,6 +30,9 @@ class StockEngine:
         # Stock parses its matcher for every decision, and concurrent `ast.parse` raises spurious errors on Python 3.11.
         with PARSING:
             return ask_stock(self._enforcer, request)
+
+    def explain(self, request: Request) -> Explained:
+        return self.evaluate(request), ()
 
     def near_misses(self, request: Request) -> tuple[NearMiss, ...]:
         return ()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.policy.matcher import Request
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -22,12 +24,19 @@ class Verdict:
     error: str | None = None
 
 
+Missed = tuple[str, tuple[str, ...]]
+"""A condition as written, and the allow rows that it alone keeps from being true."""
+Explained = tuple[Verdict, tuple[Missed, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class NearMiss:
     """An allow row that one condition kept from being true.
 
     `condition` is that condition as the matcher has it; `reason` says for people why it is not met, with the values at hand; `mend` what
-    would meet it, to be read after "released if": `its ceiling were SECRET`.
+    would meet it, to be read after "released if": `its ceiling were SECRET`; empty where nothing can be promised. `forbidding` are the deny
+    rows that would be true all the same, so that it takes their absence too. Where what would meet it is another question, `asked` are the
+    questions that would do, each of them.
 
     A row for somebody else (`g(r.partner, p.grantee)`) is no near miss, nor is one that another action asked would reach by a comparison
     with a constant (`r.action == "refer"`): neither is a term of the rule that could be met.
@@ -37,3 +46,5 @@ class NearMiss:
     condition: str
     reason: str
     mend: str = ""
+    forbidding: tuple[str, ...] = ()
+    asked: tuple[Request, ...] = ()

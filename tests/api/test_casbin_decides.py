@@ -18,7 +18,7 @@ from service.api.access import Access
 from service.demo.setup import set_up_demo
 from service.labels.label import Label
 from service.labels.scheme import Scheme
-from service.policy import Bundle, Engine, EngineKind, NearMiss, Request, Verdict, functions, read_bundle
+from service.policy import Bundle, Engine, EngineKind, Explained, NearMiss, Request, Verdict, functions, read_bundle
 from service.settings import Settings
 from service.sharing.installation import open_installation
 from service.store import catalogue
@@ -40,6 +40,9 @@ class Forced:
 
     def evaluate(self, request: Request) -> Verdict:
         return self._answer()
+
+    def explain(self, request: Request) -> Explained:
+        return self.evaluate(request), ()
 
     def near_misses(self, request: Request) -> tuple[NearMiss, ...]:
         return ()

@@ -36,6 +36,8 @@ SIZES = (440, 11_000)
 ASKED = 6_000
 """Requests a round to ours."""
 BATCH = 100
+SENTENCES = 200
+"""Explanations a round of which the words are read."""
 
 
 def run(*, rounds: int) -> None:
@@ -78,6 +80,10 @@ def _decisions(rules: int, rounds: int) -> None:
         _timed(figures, "known", ours.enforce, known)
         _timed(figures, "evaluated, known", ours.evaluate, [(request,) for request in known])
         _timed(figures, "explained, known", ours.explain, [(request,) for request in known])
+        _timed(figures, "evaluated, new label", ours.evaluate, [(request,) for request in new])
+        _timed(figures, "explained, new label", ours.explain, [(request,) for request in new])
+        few = [(request,) for request in known[:SENTENCES]]
+        _timed(figures, "explained in sentences", ours.near_misses, few)
         _timed(figures, "cedarpy", cedarpy.is_authorized, of_cedar)
         _timed(figures, "cedarpy, batch", cedarpy.is_authorized_batch, [(batch, cedar.policies[partner], cedar.entities)], each=BATCH)
         gc.enable()
@@ -94,7 +100,11 @@ def _decisions(rules: int, rounds: int) -> None:
             f"    {name}: {mid['stock'] / mid[name]:,.0f} times stock, {mid['cedarpy'] / mid[name]:,.0f} times cedarpy, "
             f"{mid['cedarpy, batch'] / mid[name]:,.0f} times cedarpy in batches of {BATCH}"
         )
-    print(f"    an explanation with all rules and near misses is {mid['explained, known'] / mid['evaluated, known']:.2f} bare decisions")
+    for of in ("known", "new label"):
+        ratio = mid[f"explained, {of}"] / mid[f"evaluated, {of}"]
+        print(f"    an explanation with all rules and near misses is {ratio:.2f} bare decisions ({of})")
+    ratio = mid["explained in sentences"] / mid["evaluated, known"]
+    print(f"    its near misses as sentences, made when they are read, are {ratio:,.0f} bare decisions more")
 
 
 def _engine(bundle: Bundle, kind: EngineKind) -> Any:

@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from service.errors import Rejected
 from service.labels.label import Label
 from service.labels.scheme import Scheme
-from service.policy import Decision, EngineKind, NearMiss, Outcome, Request, Snapshot, Verdict, load_bundle, read_bundle, read_directory
+from service.policy import (
+    Decision,
+    EngineKind,
+    Explained,
+    NearMiss,
+    Outcome,
+    Request,
+    Snapshot,
+    Verdict,
+    load_bundle,
+    read_bundle,
+    read_directory,
+)
 
 POLICIES = Path(__file__).parents[2] / "policies"
 FILES = read_directory(POLICIES)
@@ -168,6 +180,9 @@ class _Engine:
         if isinstance(self._verdict, Exception):
             raise self._verdict
         return self._verdict
+
+    def explain(self, request: Request) -> Explained:
+        return self.evaluate(request), ()
 
     def near_misses(self, request: Request) -> tuple[NearMiss, ...]:
         return ()

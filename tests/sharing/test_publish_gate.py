@@ -121,6 +121,9 @@ class Mistaken:
         denied = tuple(rule for rule in said.denied if rule != self._overlooks)
         return Verdict(bool(said.matched) and not denied, said.matched, denied)
 
+    def explain(self, request: Request) -> Any:
+        return self._engine.explain(request)
+
     def near_misses(self, request: Request) -> tuple[Any, ...]:
         return ()
 

@@ -1,7 +1,8 @@
 """The bundle: one policy directory, wholly understood, named by its digest; and its snapshots over time (DESIGN section 4).
 
 `read_bundle` takes bytes, from an upload or the archive; `load_bundle` reads a directory first, which is all that is not pure here.
-A bundle never changes. Its snapshots are built aside, one per stretch of time and set of suspended partners, and kept.
+A bundle never changes. Its snapshots are built aside, one per stretch of time and set of suspended partners, and kept: those that readers
+ask for apart from those of whoever looks ahead (`Bundle.ahead`), so that what is in force is neither put out nor waited for.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +27,9 @@ from service.policy.snapshot import Snapshot
 from service.policy.text import POLICY_FILE_BYTES_MAX
 
 SNAPSHOTS_KEPT_MAX = 64
-"""Snapshots remembered per bundle, the oldest going first."""
+"""Snapshots remembered per bundle for readers, and as many for those who look ahead; the one asked for longest ago goes first."""
+
+_Key = tuple[int, frozenset[str], EngineKind]
 
 
 def load_bundle(path: Path | str, *, at: datetime | None = None) -> Bundle:
@@ -139,9 +143,13 @@ class Bundle:
             *(row.period for row in content.equivalences),
         ]
         self.boundaries = tuple(sorted({moment for period in periods for moment in period.boundaries()}))
-        self._snapshots: dict[tuple[int, frozenset[str], EngineKind], Snapshot] = {}
         self._members: dict[int, Mapping[str, frozenset[str]]] = {}
-        self._building = threading.Lock()
+        of_readers: dict[_Key, Snapshot] = {}
+        of_others: dict[_Key, Snapshot] = {}
+        self._ahead: Bundle | None = None
+        self._kept = _Kept(of_others, beside=of_readers)
+        other = copy(self)
+        self._ahead, self._kept = other, _Kept(of_readers, beside=of_others)
 
     def snapshot(self, at: datetime, suspended: frozenset[str] = frozenset(), *, engine: EngineKind = EngineKind.COMPILED) -> Snapshot:
         """The snapshot that holds `at`.
@@ -156,18 +164,24 @@ class Bundle:
         """
         stretch = self._stretch(at)
         key = (stretch, frozenset(suspended) & self.scheme.partners, engine)
-        found = self._snapshots.get(key)
+        found = self._kept.get(key)
         if found is not None:
-            # Without the lock: whoever asks for what is there never waits for one who builds.
+            # Without a lock: whoever asks for what is there never waits for one who builds.
             return found
-        with self._building:
-            found = self._snapshots.get(key)
+        with self._kept.building(key):
+            found = self._kept.get(key)
             if found is None:
-                found = self._build(*key)
-                if len(self._snapshots) >= SNAPSHOTS_KEPT_MAX:
-                    del self._snapshots[next(iter(self._snapshots))]
-                self._snapshots[key] = found
+                found = self._kept.beside.get(key) or self._build(*key)
+                self._kept.keep(key, found)
         return found
+
+    @property
+    def ahead(self) -> Bundle:
+        """The same bundle with snapshots of its own: for who examines, compares or plans, and so asks about dates by the hundred.
+
+        Readers of what is in force do not wait for what is built there, and nothing of theirs is put out by it.
+        """
+        return self if self._ahead is None else self._ahead
 
     def members(self, at: datetime) -> Mapping[str, frozenset[str]]:
         """The partners in each community at `at`, directly or through at most 9 links; our own code is not a partner.
@@ -232,6 +246,44 @@ class Bundle:
             for community in reached:
                 members[community].add(partner)
         return MappingProxyType({community: frozenset(codes) for community, codes in members.items()})
+
+
+class _Kept:
+    """Snapshots that were built, and who is building which. `beside` are those of the other side, taken over where they are there."""
+
+    def __init__(self, snapshots: dict[_Key, Snapshot], *, beside: dict[_Key, Snapshot]) -> None:
+        self.snapshots = snapshots
+        self.beside = beside
+        self._asked: dict[_Key, int] = {}
+        self._turn = 0
+        self._locks: dict[_Key, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def get(self, key: _Key) -> Snapshot | None:
+        """What is there, without a lock."""
+        found = self.snapshots.get(key)
+        if found is not None:
+            # A turn lost to a race is of no account.
+            self._turn += 1
+            self._asked[key] = self._turn
+        return found
+
+    def building(self, key: _Key) -> threading.Lock:
+        """Held by whoever builds this one. Others are built meanwhile."""
+        with self._guard:
+            return self._locks.setdefault(key, threading.Lock())
+
+    def keep(self, key: _Key, snapshot: Snapshot) -> None:
+        """Keep one that was built, in the place of the one asked for longest ago where there are too many."""
+        with self._guard:
+            while len(self.snapshots) >= SNAPSHOTS_KEPT_MAX:
+                oldest = min(self.snapshots, key=lambda one: self._asked.get(one, 0))
+                del self.snapshots[oldest]
+                self._asked.pop(oldest, None)
+                self._locks.pop(oldest, None)
+            self.snapshots[key] = snapshot
+            self._turn += 1
+            self._asked[key] = self._turn
 
 
 def _partners(statuses: tuple[PartnerStatus, ...]) -> tuple[Partner, ...]:

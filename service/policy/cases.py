@@ -85,7 +85,7 @@ class CaseReport:
 
 def run_case(bundle: Bundle, case: Case, *, engine: EngineKind = EngineKind.COMPILED) -> CaseResult:
     """Decide a case at its own moment."""
-    snapshot = bundle.snapshot(case.at, engine=engine)
+    snapshot = bundle.ahead.snapshot(case.at, engine=engine)
     decision = snapshot.decide(case.partner, case.action, case.label, case.purpose)
     result = CaseResult(case, decision)
     if result.passed:

@@ -97,7 +97,7 @@ def compare_with_stock(
         if asked >= QUESTIONS_MIN and not go_on():
             break
         if one.at not in engines:
-            engines[one.at] = compiled.snapshot(one.at), stock.snapshot(one.at, engine=EngineKind.STOCK)
+            engines[one.at] = compiled.ahead.snapshot(one.at), stock.ahead.snapshot(one.at, engine=EngineKind.STOCK)
         asked += 1
         first, second = (engine.decide(one.partner, one.action, one.label, one.purpose) for engine in engines[one.at])
         if _said(first) != _said(second):

@@ -376,7 +376,7 @@ def _released_within(space: Space, known: int, region: Region, rows: Rows, asker
 
 
 def _refuted(bundle: Bundle, standing: Standing, statement: Never, asker: Asker, label: Label) -> _Refuted:
-    snapshot = bundle.snapshot(standing.moment)
+    snapshot = bundle.ahead.snapshot(standing.moment)
     space = standing.book.space
     region = standing.forbidden(statement, asker)
 
@@ -630,8 +630,8 @@ class _Comparison:
         snapshots = self._snapshots.get((before, moment))
         if snapshots is None:
             snapshots = self._snapshots[before, moment] = (
-                None if self._old is None else self._old.bundle.snapshot(before, self._suspended),
-                self._new.bundle.snapshot(moment, self._suspended),
+                None if self._old is None else self._old.bundle.ahead.snapshot(before, self._suspended),
+                self._new.bundle.ahead.snapshot(moment, self._suspended),
             )
         old, new = snapshots
         asked = (asker.partner, asker.action, label, asker.purpose)

@@ -92,7 +92,7 @@ def calendar(bundle: Bundle, *, at: datetime, days: int, effect: Effect | None) 
     for boundary in bundle.boundaries:
         if not at < boundary < until:
             continue
-        stored = StoredEffect() if effect is None else effect(bundle.snapshot(before), bundle.snapshot(boundary), boundary)
+        stored = StoredEffect() if effect is None else effect(bundle.ahead.snapshot(before), bundle.ahead.snapshot(boundary), boundary)
         rows = tuple(row for row in _dated(bundle, boundary))
         dates.append(Date(boundary, rows, stored, labels.get(boundary, ()), proved.cannot))
         before = boundary

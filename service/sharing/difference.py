@@ -175,7 +175,7 @@ def timeline(old: Bundle, new: Bundle, *, labels: AllLabels, effect: Effect | No
     starts = sorted({*starts, *(stretch.since for stretch in labels.stretches if stretch.since > at)})
     moments: list[Moment] = []
     for start in starts:
-        stored = StoredEffect() if effect is None else effect(old.snapshot(start), new.snapshot(start), start)
+        stored = StoredEffect() if effect is None else effect(old.ahead.snapshot(start), new.ahead.snapshot(start), start)
         changes = next((one.changes for one in reversed(labels.stretches) if one.since <= start), ())
         moment = Moment(None if start == at else start, stored, changes)
         if not moments or moments[-1].bound() != moment.bound():

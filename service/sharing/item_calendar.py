@@ -104,7 +104,7 @@ def _dates(connection: Connection, labels: Mapping[int, Label], state: PolicySta
                 if not changes:
                     continue
                 shape = _shape(item, at)
-                snapshot = snapshots.setdefault(at, state.snapshot(moment_of(at)))
+                snapshot = snapshots.setdefault(at, state.ahead(moment_of(at)))
                 if (id(snapshot), shape) not in decided:
                     decided[id(snapshot), shape] = _who(shape, labels, snapshot, [one.code for one in state.bundle.partners])
                 gain, lose = decided[id(snapshot), shape]

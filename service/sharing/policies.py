@@ -39,6 +39,10 @@ class PolicyState:
         """The snapshot that holds `at`."""
         return self.bundle.snapshot(at, self.suspended)
 
+    def ahead(self, at: datetime) -> Snapshot:
+        """The same, for who looks at other moments than this one: see `Bundle.ahead`."""
+        return self.bundle.ahead.snapshot(at, self.suspended)
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySince:

@@ -56,7 +56,7 @@ def snapshots_ahead(bundle: Bundle, suspended: frozenset[str], *, at: int) -> tu
     result: list[SnapshotStretch] = []
     from_at = at
     while from_at < FOREVER:
-        snapshot = bundle.snapshot(moment_of(from_at), suspended)
+        snapshot = bundle.ahead.snapshot(moment_of(from_at), suspended)
         until = micros_or_forever(snapshot.until)
         result.append(SnapshotStretch(from_at, until, snapshot))
         from_at = until

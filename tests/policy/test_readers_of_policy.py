@@ -1,117 +1,26 @@
-"""Readers while policies are published: each of a million decisions is that of the snapshot asked, and none waits for a publication."""
+"""Readers take no lock that a publication holds, and what is in force is there for them whatever else is looked at."""
 
 from __future__ import annotations
 
-import random
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from itertools import combinations, product
 from pathlib import Path
 
 from service.labels.label import Label
-from service.policy import Bundle, Decision, EngineKind, Outcome, Snapshot, Verdict, build_engine, read_bundle, read_directory
+from service.policy import Bundle, EngineKind, Outcome, Snapshot, build_engine, read_bundle, read_directory
+from service.policy.bundle import SNAPSHOTS_KEPT_MAX
 from service.policy.compiled import CompiledEngine
 from service.policy.matcher import PARSING
-from service.policy.snapshot import request_of
 
 FILES = read_directory(Path(__file__).parents[2] / "policies")
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
-DECISIONS = 1_000_000
-READERS = 4
-
-Asked = tuple[str, str, Label]
-Expected = dict[Asked, tuple[Decision, Verdict]]
-"""By question: what the snapshot decides, and what its engine says of the action asked."""
-
-
-def _editions() -> list[dict[str, bytes]]:
-    """Policies that differ in what they release, the way edits do."""
-    prohibition = b"p, PRO-9001, deny, *, ALL-PARTNERS, *, UNCLASSIFIED, MARITIME, *, *, , , an order\n"
-    return [
-        FILES,
-        FILES | {"prohibitions.csv": FILES["prohibitions.csv"] + prohibition},
-        FILES | {"agreements.csv": FILES["agreements.csv"].replace(b"JPN, *, SECRET, AIR", b"JPN, *, TOP SECRET, AIR")},
-        FILES | {"communities.csv": FILES["communities.csv"].replace(b"g, IND, QUAD, 2017-11-12,\n", b""), "cases.csv": b""},
-    ]
-
-
-def _questions() -> list[Asked]:
-    labels = [
-        Label(level=level, categories=categories, releasable_to=audience, caveats=caveats, originators=("USA",))
-        for level, categories, audience, caveats in product(
-            ("UNCLASSIFIED", "CONFIDENTIAL", "SECRET", "TOP SECRET"),
-            (("MARITIME",), ("AIR", "MARITIME"), ("INTEL-SOURCES", "MARITIME"), ("NUCLEAR",)),
-            (("*",), ("JPN", "USA"), ("QUAD", "USA"), ("GBR", "IND")),
-            ((), ("RELIDO",)),
-        )
-    ]
-    return list(product(("JPN", "IND", "GBR", "PUBLIC"), ("release", "display"), labels))
 
 
 def _read(files: dict[str, bytes]) -> Bundle:
     head = FILES["cases.csv"].split(b"\n")[0] + b"\n"
     return read_bundle(files | {"cases.csv": head})
-
-
-@dataclass
-class InForce:
-    """One reference, exchanged whole."""
-
-    snapshot: Snapshot
-    edition: int
-
-
-def test_a_million_decisions_beside_continuous_publishing_are_each_that_of_their_snapshot() -> None:
-    editions, questions = _editions(), _questions()
-    requests = {asked: request_of(asked[0], asked[1], asked[2], "none") for asked in questions}
-    expected: list[Expected] = []
-    for files in editions:
-        compiled, stock = _read(files).snapshot(NOW), _read(files).snapshot(NOW, engine=EngineKind.STOCK)
-        expected.append({asked: (compiled.decide(*asked), compiled.engine.evaluate(requests[asked])) for asked in questions})
-        for asked in questions[::12]:
-            assert expected[-1][asked] == (stock.decide(*asked), stock.engine.evaluate(requests[asked]))
-    # They do not all say the same, or a wrong answer would not be seen.
-    assert all(one != other for one, other in combinations(expected, 2))
-
-    in_force = InForce(_read(editions[0]).snapshot(NOW), 0)
-    wrong: list[tuple[Asked, object]] = []
-    published, decisions = [0], [0] * READERS
-    done = threading.Event()
-
-    def publish() -> None:
-        nonlocal in_force
-        while not done.is_set():
-            number = (published[0] + 1) % len(editions)
-            # A new bundle each time, read and compiled aside, then one assignment.
-            in_force = InForce(_read(editions[number]).snapshot(NOW), number)
-            published[0] += 1
-
-    def read(number: int) -> None:
-        chance = random.Random(number)
-        while decisions[number] < DECISIONS // READERS:
-            taken = in_force
-            decide, evaluate, should = taken.snapshot.decide, taken.snapshot.engine.evaluate, expected[taken.edition]
-            for _ in range(4):
-                start = chance.randrange(len(questions))
-                for asked in questions[start : start + 250]:
-                    # A snapshot remembers what it decided; its engine decides each time.
-                    answered = decide(*asked), evaluate(requests[asked])
-                    if answered != should[asked]:
-                        wrong.append((asked, answered))
-                decisions[number] += 2 * len(questions[start : start + 250])
-
-    publisher = threading.Thread(target=publish, daemon=True)
-    readers = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(READERS)]
-    for thread in (publisher, *readers):
-        thread.start()
-    for reader in readers:
-        reader.join()
-    done.set()
-    publisher.join()
-    assert wrong == []
-    assert sum(decisions) >= DECISIONS
-    assert published[0] > 3
 
 
 def test_no_lock_that_a_publication_holds_is_taken_by_a_reader() -> None:
@@ -133,7 +42,7 @@ def test_no_lock_that_a_publication_holds_is_taken_by_a_reader() -> None:
         answers.append(decide.evaluate((*request[:4], ["MARITIME"], *request[5:])).allowed)  # type: ignore[arg-type]
         answers.append(decide.evaluate(request[:3]).error)
 
-    with PARSING, bundle._building:
+    with PARSING, _held(bundle, snapshot):
         asker = threading.Thread(target=ask, daemon=True)
         asker.start()
         asker.join(timeout=30)
@@ -143,6 +52,59 @@ def test_no_lock_that_a_publication_holds_is_taken_by_a_reader() -> None:
     assert "unknown level `BOGUS`" in str(answers[3])
     assert answers[4] is True
     assert "invalid policy or request size" in str(answers[5])
+
+
+@contextmanager
+def _held(bundle: Bundle, snapshot: Snapshot) -> Iterator[None]:
+    """Every lock there is about the snapshots of a bundle, on both sides."""
+    at = snapshot.since or NOW
+    key = (bundle._stretch(at), frozenset[str](), EngineKind.COMPILED)
+    with ExitStack() as held:
+        for side in (bundle, bundle.ahead):
+            held.enter_context(side._kept.building(key))
+            held.enter_context(side._kept._guard)
+        yield
+
+
+def test_what_is_in_force_stays_and_is_not_waited_for_however_many_dates_are_looked_at() -> None:
+    """Whoever examines asks for more snapshots than are kept, again and again; readers are answered beside it, by the same snapshot."""
+    dated = b"".join(
+        b"p, XAA-%04d, allow, release, JPN, *, UNCLASSIFIED, AIR, none, *, 20%02d-%02d-01, , Letter\n" % (one, 27 + one // 12, 1 + one % 12)
+        for one in range(SNAPSHOTS_KEPT_MAX + 16)
+    )
+    bundle = _read(FILES | {"agreements.csv": FILES["agreements.csv"] + dated})
+    snapshot = bundle.snapshot(NOW)
+    later = [moment for moment in bundle.boundaries if moment > NOW]
+    assert len(later) > SNAPSHOTS_KEPT_MAX
+    taken_over = bundle.ahead.snapshot(later[-1])
+    # A date that came is not built again where somebody looked ahead to it.
+    assert bundle.snapshot(later[-1]) is taken_over
+    for moment in later:
+        assert bundle.ahead.snapshot(moment).since == moment
+        assert bundle.snapshot(NOW) is snapshot
+    answers: list[object] = []
+    with PARSING, _held(bundle, snapshot):
+        asker = threading.Thread(target=lambda: answers.append(bundle.snapshot(NOW)), daemon=True)
+        asker.start()
+        asker.join(timeout=30)
+        assert not asker.is_alive(), "a reader waits for a publication"
+    assert answers == [snapshot]
+    # Who is asked for goes last, also where readers ask about many days themselves.
+    for moment in later:
+        bundle.snapshot(moment)
+        assert bundle.snapshot(NOW) is snapshot
+
+
+def test_one_who_builds_another_date_is_not_waited_for() -> None:
+    bundle = _read(FILES)
+    later = next(moment for moment in bundle.boundaries if moment > NOW)
+    answers: list[object] = []
+    with bundle._kept.building((bundle._stretch(later), frozenset[str](), EngineKind.COMPILED)):
+        asker = threading.Thread(target=lambda: answers.append(bundle.snapshot(NOW)), daemon=True)
+        asker.start()
+        asker.join(timeout=30)
+        assert not asker.is_alive(), "a reader waits for another date"
+    assert answers == [bundle.snapshot(NOW)]
 
 
 def test_an_uncompiled_matcher_is_decided_without_a_lock_too() -> None:

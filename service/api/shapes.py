@@ -490,6 +490,8 @@ class Answers(_Answer):
 
 
 class Uploaded(_Answer):
+    """In the archive. A finding that is an error is one that publication will refuse: a case that fails, a `never` that does not hold."""
+
     digest: Sha256
     findings: list[Finding]
 
@@ -501,6 +503,8 @@ class Published(_Answer):
     act: int
     event_id: OpaqueId
     timeline: Sha256 | None = None
+    findings: list[Finding]
+    """What it is warned of."""
 
 
 class Pending(_Answer):
@@ -511,6 +515,8 @@ class Pending(_Answer):
     timeline: Sha256
     proposed_by: str
     event_id: OpaqueId
+    findings: list[Finding]
+    """What it is warned of."""
 
 
 class PublicationShape(_Answer):

@@ -1,7 +1,8 @@
 """`entente policy check`, `format`, `test`, `decide`, `explain`: the commands about policy that need files only (DESIGN section 9).
 
-They need no data folder and no token; `--data` and `--token` are accepted, as everywhere, and not used. Exit codes: 0 clean or warnings
-only, 1 errors found in the input or a case that fails, 2 could not do it. What a program reads is on stdout, what went wrong on stderr.
+They need no data folder and no token; `--data` and `--token` are accepted, as everywhere, and used by `test` alone, which looks at what is
+stored too where it is given them. Exit codes: 0 clean or warnings only, 1 errors found in the input or a case that fails, 2 could not do
+it. What a program reads is on stdout, what went wrong on stderr.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from service.cli.session import acting_as, opened, settings_of
 from service.errors import Rejected
+from service.identity.clients import Role
 from service.labels.label import Label
 from service.policy import (
     Bundle,
+    CaseResult,
     EngineKind,
     Explanation,
     Finding,
@@ -37,13 +42,17 @@ from service.policy import (
     run_cases,
 )
 from service.policy.format import format_files
+from service.policy.meaning import CannotProve
+from service.policy.prove import never_findings
 from service.policy.reader import moment_of
-from service.policy.redundancy import redundancy
+from service.policy.review import idle_rules
 from service.sharing.intake import label_of_marking
 
 policy_app = typer.Typer(help="Policy bundles: check, format, test, decide, explain.", no_args_is_help=True, add_completion=False)
 
 DONE, FOUND, COULD_NOT = 0, 1, 2
+_RULES_MAX = 100_000
+"""Of a bundle that is checked by itself: all there can be, as nobody else waits. How far the work went is said."""
 
 Directory = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The bundle's folder; default `--policies`.", show_default=False)]
 Policies = Annotated[Path, typer.Option("--policies", help="The bundle's folder.", envvar="ENTENTE_POLICIES")]
@@ -52,6 +61,10 @@ Data = Annotated[
     Path, typer.Option("--data", help="Accepted, not used: this command reads files only.", envvar="ENTENTE_DATA", hidden=True)
 ]
 Token = Annotated[str, typer.Option("--token", help="Accepted, not used.", envvar="ENTENTE_TOKEN", hidden=True)]
+StoredData = Annotated[
+    Path | None, typer.Option("--data", envvar="ENTENTE_DATA", help="With `--token`: the data folder whose labels try the rules too.")
+]
+OfficersToken = Annotated[str, typer.Option("--token", envvar="ENTENTE_TOKEN", help="An officer's, to look at what is stored.")]
 At = Annotated[str, typer.Option("--at", help="A day or a time (UTC); default now.", metavar="TIME", show_default=False)]
 Engines = Annotated[EngineKind, typer.Option("--engine", help="Which engine decides.")]
 
@@ -76,9 +89,10 @@ def check(
     errors = sum(1 for finding in findings if finding.severity is Severity.ERROR)
     if not errors:
         # Not looked for where a bundle is only read: this asks about every possible label.
-        said = {(finding.file, finding.line, finding.code) for finding in findings}
-        idle = redundancy(read_bundle(files), now)
-        findings = tuple(sorted((*findings, *(finding for finding in idle if (finding.file, finding.line, finding.code) not in said))))
+        bundle = read_bundle(files, at=now)
+        found = (*never_findings(bundle, now), *idle_rules(bundle, now, rules_max=_RULES_MAX))
+        errors = sum(1 for finding in found if finding.severity is Severity.ERROR)
+        findings = tuple(sorted((*findings, *found)))
     warnings = len(findings) - errors
     digest = None if errors else digest_of(files)
     if as_json:
@@ -161,43 +175,87 @@ def test(
     policies: Policies = Path("policies"),
     engine: Engines = EngineKind.COMPILED,
     as_json: AsJson = False,
-    data: Data = Path("data"),
-    token: Token = "",
+    data: StoredData = None,
+    token: OfficersToken = "",
 ) -> None:
-    """Run the bundle's cases: outcome and rules; say where the rules stand that made one fail, and which rules no case exercises."""
-    bundle = _bundle(directory or policies)
+    """Run the bundle's cases, outcome and rules, and its `never` statements; say which rules are tried by nothing, or decide nothing."""
+    bundle, now = _bundle(directory or policies), _now()
     report = run_cases(bundle, engine=engine)
+    failed = tuple(sorted((*never_findings(bundle, now), *(result.finding() for result in report.failed))))
+    idle = idle_rules(bundle, now, rules_max=_RULES_MAX)
+    tried = _tried_by_stored(bundle, data, token)
+    untried = [id for id in report.uncovered if id not in tried.rules]
     passed = len(report.results) - len(report.failed)
     if as_json:
         _say_json(
             {
                 "digest": bundle.digest,
-                "cases": [
-                    {
-                        "case": result.case.name,
-                        "line": result.case.place.line,
-                        "passed": result.passed,
-                        **result.decision.to_json(),
-                        "see": [
-                            {"rule": cause.rule.id, "file": cause.rule.place.file, "line": cause.rule.place.line, "why": cause.why}
-                            for cause in result.causes
-                        ],
-                    }
-                    for result in report.results
-                ],
+                "cases": [_case_json(result) for result in report.results],
                 "passed": passed,
                 "failed": len(report.failed),
+                "findings": [finding.to_json() for finding in (*failed, *idle)],
                 "covered": list(report.covered),
                 "uncovered": list(report.uncovered),
+                "stored": tried.to_json(),
+                "untried": untried,
             }
         )
     else:
-        _say_findings([result.finding() for result in report.failed])
+        _say_findings((*failed, *idle))
         typer.echo(f"{passed} of {_counted(len(report.results), 'case')} passed")
         typer.echo(f"{len(report.covered)} of {_counted(len(bundle.rules), 'rule')} decided some case")
-        for id in report.uncovered:
-            typer.echo(f"no case is decided by {id}")
-    raise typer.Exit(FOUND if report.failed else DONE)
+        typer.echo(tried.told(len(bundle.rules)))
+        for id in untried:
+            typer.echo(f"no case is decided by {id}" + ("" if tried.labels is None else ", and no stored label is one it is true for"))
+    raise typer.Exit(FOUND if failed else DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """The rules that are true for some of so many stored labels; no number where those were not looked at, and `why`."""
+
+    rules: frozenset[str]
+    labels: int | None
+    why: str = ""
+
+    def told(self, of: int) -> str:
+        if self.labels is None:
+            return f"stored labels were not looked at: {self.why}"
+        return f"{len(self.rules)} of {_counted(of, 'rule')} are true for some of {_counted(self.labels, 'stored label')}"
+
+    def to_json(self) -> dict[str, Any]:
+        if self.labels is None:
+            return {"looked_at": False, "why": self.why}
+        return {"looked_at": True, "labels": self.labels, "rules": sorted(self.rules)}
+
+
+def _tried_by_stored(bundle: Bundle, data: Path | None, token: str) -> _Tried:
+    """Which rules the stored labels try, on record; cases need neither a data folder nor a token."""
+    if not token:
+        return _Tried(frozenset(), None, "that needs a data folder and an officer's token (`--data`, `--token`)")
+    settings = settings_of(data)
+    if data is None and not settings.data.is_dir():
+        return _Tried(frozenset(), None, f"no installation in `{settings.data}`")
+    with opened(settings) as installation:
+        actor = acting_as(installation, token, Role.OFFICER)
+        try:
+            rules, labels = installation.publishing.exercised(bundle, actor)
+        except CannotProve as reason:
+            return _Tried(frozenset(), None, str(reason))
+    return _Tried(rules, labels)
+
+
+def _case_json(result: CaseResult) -> dict[str, Any]:
+    return {
+        "case": result.case.name,
+        "line": result.case.place.line,
+        "passed": result.passed,
+        **result.decision.to_json(),
+        "see": [
+            {"rule": cause.rule.id, "file": cause.rule.place.file, "line": cause.rule.place.line, "why": cause.why}
+            for cause in result.causes
+        ],
+    }
 
 
 @policy_app.command()

@@ -6,7 +6,6 @@ publication that waits for another officer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +18,10 @@ from service.cli.report import difference_text, findings_told
 from service.cli.session import DONE, REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict
 from service.identity.clients import Role
-from service.policy import Bundle, Explanation, Finding, check_files, read_directory
+from service.policy import Bundle, Explanation, read_directory
 from service.sharing.copies import decide_item
 from service.sharing.examination import difference_json
-from service.sharing.installation import Installation, system_clock
+from service.sharing.installation import Installation
 from service.sharing.publishing import Examined, Pending, Published
 from service.sharing.told import history_json, pending_json, published_json
 from service.store import catalogue
@@ -57,7 +56,7 @@ def publish(
             _say_examined(examined, as_json)
             raise typer.Exit(REFUSED if examined.weighed.reasons else DONE)
         done = installation.publishing.publish(files, actor)
-    _say_done(done, as_json, findings=check_files(files, at=system_clock()))
+    _say_done(done, as_json)
 
 
 @policy_app.command()
@@ -216,15 +215,15 @@ def _part_lines(bundle: Bundle, explanation: Explanation, kind: str, marking: st
     return [f"{kind} {marking}".rstrip() + f": {first}", *rest]
 
 
-def _say_done(done: Published | Pending, as_json: bool, *, findings: Sequence[Finding] = ()) -> None:
+def _say_done(done: Published | Pending, as_json: bool) -> None:
     """What was done; exit 1 where it waits for another officer."""
     pending = isinstance(done, Pending)
     body = pending_json(done) if isinstance(done, Pending) else published_json(done)
     difference = difference_json(done.bundle, done.weighed)
     if as_json:
-        say({**body, "findings": [finding.to_json() for finding in findings]} | ({"difference": difference} if pending else {}))
+        say(body | ({"difference": difference} if pending else {}))
     else:
-        for finding in findings:
+        for finding in done.findings:
             say(f"{finding} ({finding.severity})")
         if isinstance(done, Pending):
             for line in difference_text(difference, witnesses=True):
@@ -239,7 +238,7 @@ def _say_done(done: Published | Pending, as_json: bool, *, findings: Sequence[Fi
 
 def _say_examined(examined: Examined, as_json: bool) -> None:
     difference = difference_json(examined.bundle, examined.weighed)
-    findings = examined.bundle.findings
+    findings = examined.checked.findings
     if as_json:
         say({**difference, "digest": examined.bundle.digest, "findings": [finding.to_json() for finding in findings]})
         return
@@ -247,4 +246,4 @@ def _say_examined(examined: Examined, as_json: bool) -> None:
         say(f"{finding} ({finding.severity})")
     for line in difference_text(difference, witnesses=True):
         say(line)
-    say(f"every check passed; compared with stock casbin on {examined.compared.asked} questions; nothing was done")
+    say(f"every check passed; compared with stock casbin on {examined.checked.compared.asked} questions; nothing was done")

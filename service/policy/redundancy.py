@@ -30,9 +30,9 @@ from service.policy.rows import Effect, Rule
 from service.policy.text import warning
 
 RULES_MAX = 2_000
-"""Bundles with more rules are `not-proved`: an officer waits for the answer."""
+"""Beside an upload or a publication, bundles with more rules are `not-proved`: somebody waits for the answer."""
 QUESTIONS_MAX = 10_000
-"""Questions of whether a rule still decides something for one asker at one time; most rules need one."""
+"""Questions of whether a rule still decides something for one asker at one time; most rules need one, of a millisecond or two."""
 SEARCHES_KEPT_MAX = 256
 """Solvers kept for further questions about the same rows, the oldest going first; one takes some ten thousand bytes."""
 
@@ -44,7 +44,10 @@ def redundancy(bundle: Bundle, at: datetime, *, rules_max: int = RULES_MAX, ques
     """
     if len(bundle.rules) > rules_max:
         return (
-            _not_proved(f"which of {len(bundle.rules)} rules can never decide anything is not looked for, expected at most {rules_max}"),
+            _not_proved(
+                f"which of {len(bundle.rules)} rules can never decide anything is not looked for here, expected at most {rules_max}; "
+                "`entente policy check` looks"
+            ),
         )
     space = space_of(bundle.scheme)
     book = Rulebook(bundle, space, Faces())
@@ -97,9 +100,11 @@ class _Pruning:
         """What is found, in order of place."""
         found: list[Finding] = []
         idle: list[Rule] = []
+        done = 0
         try:
             for rule in reversed(self._bundle.rules):
                 reasons = self._reasons(rule)
+                done += 1
                 if reasons is None:
                     continue
                 if reasons:
@@ -108,7 +113,9 @@ class _Pruning:
                 elif rule.effect is Effect.ALLOW:
                     found.append(_idle(rule, "never-true", f"`{rule.id}` is true for nobody, as long as it is in force"))
         except _TooMuch:
-            found.append(_not_proved("there may be more rules that can never decide anything than are named: to know is too much work"))
+            of = len(self._bundle.rules)
+            told = f"there may be more rules that can never decide anything than are named: {of - done} of {of} were not looked at"
+            found.append(_not_proved(f"{told}, as that is too much work"))
         try:
             # Asked again, now that all of the idle are known: no idle rule is another's reason.
             self._left = math.inf

@@ -23,11 +23,10 @@ from typing import Any, Final
 
 from service.errors import Broken, Conflict
 from service.labels.label import Label
-from service.policy import Bundle, PolicyRejected
-from service.policy.cases import failed_cases
+from service.policy import Bundle, Finding, PolicyRejected
 from service.policy.compare import Compared, compare_with_stock
 from service.policy.prove import difference as difference_of_labels
-from service.policy.prove import never_findings
+from service.policy.review import broken_promises, idle_rules
 from service.sharing.difference import Effect, Timeline, needs_approval, timeline, timeline_json
 from service.sharing.policies import Policies, PolicyState, ReadBundle
 from service.sharing.stored import Stored
@@ -64,6 +63,14 @@ class Weighed:
         return same and (self.until is None or at < self.until)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How engines were compared, and all that a bundle is warned of."""
+
+    compared: Compared
+    findings: tuple[Finding, ...]
+
+
 class Examiner:
     """Examines bundles against one installation.
 
@@ -95,15 +102,17 @@ class Examiner:
         """
         return self._read_bundle(files)
 
-    def check(self, bundle: Bundle, *, at: datetime) -> Compared:
+    def check(self, bundle: Bundle, *, at: datetime) -> Checked:
         """Steps 2, 3 and 5: what rests on the bundle alone; what is in force says only which rules to look at.
+
+        Rules that can never decide anything are warned of, and hold up nothing.
 
         Raises:
             PolicyRejected: a case fails, or a `never` statement is refuted or cannot be proved.
             Broken: the engines differ. Nothing is published by an engine that stock Casbin contradicts.
         """
         ahead = snapshots_ahead(bundle, frozenset(), at=micros(at))
-        wrong = (*failed_cases(bundle), *never_findings(bundle, at))
+        wrong = broken_promises(bundle, at)
         if wrong:
             raise PolicyRejected(wrong)
         until = self._elapsed() + self._compare_seconds
@@ -119,7 +128,7 @@ class Examiner:
         )
         if compared.differs is not None:
             raise Broken(f"{compared.told()}; nothing was published (seed {compared.seed})")
-        return compared
+        return Checked(compared, tuple(sorted((*bundle.findings, *idle_rules(bundle, at)))))
 
     def weigh(self, bundle: Bundle, *, at: datetime) -> Weighed:
         """Steps 4 and 6, on a view of the database that nobody waits for.

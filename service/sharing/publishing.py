@@ -21,11 +21,12 @@ from typing import Final
 
 from service.errors import Conflict, Rejected
 from service.policy import Bundle, Finding
-from service.policy.compare import Compared
+from service.policy.redundancy import exercised
+from service.policy.review import review
 from service.sharing import proposals
 from service.sharing.acts import Act, Actor, Acts
 from service.sharing.difference import Timeline
-from service.sharing.examination import Examiner, Weighed
+from service.sharing.examination import Checked, Examiner, Weighed
 from service.sharing.gate import Clock
 from service.sharing.ledger import Entry, Ledger
 from service.sharing.policies import RESUME, SUSPEND, Policies, PolicyState
@@ -46,7 +47,10 @@ _TIMELINE_CHANGED: Final = "timeline-changed"
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A bundle in the archive: its digest (hex) and the warnings about it."""
+    """A bundle in the archive: its digest (hex) and what is found in it.
+
+    An error here is one that publication will refuse, as of the moment of the upload: a case that fails, a `never` that does not hold.
+    """
 
     digest: str
     findings: tuple[Finding, ...]
@@ -60,6 +64,8 @@ class Published:
     act: int
     entry: Entry
     weighed: Weighed
+    findings: tuple[Finding, ...] = ()
+    """What it is warned of."""
 
     @property
     def digest(self) -> str:
@@ -75,6 +81,8 @@ class Pending:
     proposal: Proposal
     entry: Entry
     weighed: Weighed
+    findings: tuple[Finding, ...] = ()
+    """What it is warned of."""
 
     @property
     def digest(self) -> str:
@@ -88,7 +96,7 @@ class Examined:
 
     bundle: Bundle
     weighed: Weighed
-    compared: Compared
+    checked: Checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +138,11 @@ class Publishing:
         Raises:
             PolicyRejected: it has findings; nothing is kept.
         """
-        bundle = self._examiner.read(files)
+        bundle, at = self._examiner.read(files), self._clock()
         with self._acts.registering("policy.upload", actor) as act:
             policies.archive_bundle(act.connection, bundle.digest, bundle.files)
             act.details["bundle"] = bundle.digest
-        return Uploaded(bundle.digest, bundle.findings)
+        return Uploaded(bundle.digest, review(bundle, at))
 
     def examine(self, files: Mapping[str, bytes], actor: Actor) -> Examined:
         """Everything that publishing does before it acts, and nothing else; on record as a look at what is stored.
@@ -144,10 +152,10 @@ class Publishing:
         """
         bundle = self._examiner.read(files)
         at = self._clock()
-        compared = self._examiner.check(bundle, at=at)
+        checked = self._examiner.check(bundle, at=at)
         weighed = self._examiner.weigh(bundle, at=at)
         self._looked(actor, weighed.base, bundle.digest, weighed.timeline)
-        return Examined(bundle, weighed, compared)
+        return Examined(bundle, weighed, checked)
 
     def difference(self, named: str, actor: Actor) -> tuple[Bundle, Weighed, Entry]:
         """What putting an archived bundle in force would do; on record before it is shown.
@@ -171,6 +179,22 @@ class Publishing:
         found, reasons = self._examiner.between(old, new, at=at)
         self._looked(actor, old.digest, new.digest, found)
         return found, reasons
+
+    def exercised(self, bundle: Bundle, actor: Actor) -> tuple[frozenset[str], int]:
+        """The rules of a bundle that are true for some stored label, for some partner, and how many labels those are; on record before it
+        is shown.
+
+        Raises:
+            Broken: nothing was ever published, so that nothing is stored.
+            CannotProve: the matcher holds what is not understood.
+        """
+        with self._database.reading() as connection:
+            state = self._world.current(connection)
+            self._world.read_labels(connection)
+            labels = tuple(self._world.labels.values())
+        found = exercised(bundle, labels, max(self._clock(), moment_of(state.at)))
+        self._acts.look("look.coverage", actor, [], {"bundle": bundle.digest})
+        return found, len(labels)
 
     def archived(self, named: str) -> dict[str, bytes]:
         """The files of an archived bundle, by digest or the beginning of one.
@@ -287,25 +311,25 @@ class Publishing:
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _publish(self, bundle: Bundle, actor: Actor, kind: str, proposal: Proposal | None = None) -> Published | Pending:
-        compared = self._examiner.check(bundle, at=self._clock())
+        checked = self._examiner.check(bundle, at=self._clock())
         weighed = self._examiner.weigh(bundle, at=self._clock())
         for attempt in range(1, _ATTEMPTS + 1):
             if proposal is not None and not _as_proposed(weighed, proposal):
                 raise self._void(proposal, actor)
             if proposal is None and weighed.reasons:
-                return self._propose(bundle, weighed, actor, kind)
+                return self._propose(bundle, weighed, checked, actor, kind)
             try:
-                return self._put_in_force(bundle, weighed, compared, actor, kind, proposal, last=attempt == _ATTEMPTS)
+                return self._put_in_force(bundle, weighed, checked, actor, kind, proposal, last=attempt == _ATTEMPTS)
             except _MovedError:
                 weighed = self._examiner.weigh(bundle, at=self._clock())
             except _OtherError as other:
                 weighed = other.weighed
         if proposal is not None:
             raise self._void(proposal, actor)
-        return self._propose(bundle, weighed, actor, kind)
+        return self._propose(bundle, weighed, checked, actor, kind)
 
     def _put_in_force(
-        self, bundle: Bundle, weighed: Weighed, compared: Compared, actor: Actor, kind: str, proposal: Proposal | None, *, last: bool
+        self, bundle: Bundle, weighed: Weighed, checked: Checked, actor: Actor, kind: str, proposal: Proposal | None, *, last: bool
     ) -> Published:
         with self._acts.act(kind, actor) as act:
             if not weighed.still_holds(act.state, at=moment_of(act.at)):
@@ -335,11 +359,11 @@ class Publishing:
                 "timeline": timeline,
                 "proposed_by": proposer,
                 "approved_by": approver,
-                "compared": {"questions": compared.asked, "seed": compared.seed},
+                "compared": {"questions": checked.compared.asked, "seed": checked.compared.seed},
             }
-        return Published(bundle, act.number, act.committed(), weighed)
+        return Published(bundle, act.number, act.committed(), weighed, checked.findings)
 
-    def _propose(self, bundle: Bundle, weighed: Weighed, actor: Actor, kind: str) -> Pending:
+    def _propose(self, bundle: Bundle, weighed: Weighed, checked: Checked, actor: Actor, kind: str) -> Pending:
         found, before = weighed.timeline, weighed.before
         if found is None or before is None:
             raise Conflict("a first bundle is published, not proposed; try again", code="no-proposal")
@@ -355,7 +379,7 @@ class Publishing:
                 "approval_level": bundle.scheme.approval_level,
                 "reasons": len(weighed.reasons),
             }
-        return Pending(bundle, proposal, act.committed(), weighed)
+        return Pending(bundle, proposal, act.committed(), weighed, checked.findings)
 
     def _void(self, proposal: Proposal, actor: Actor) -> Conflict:
         """Close a proposal that is no longer what was proposed, on record; what to tell whoever approved it."""

@@ -14,7 +14,7 @@ def published_json(published: Published) -> dict[str, Any]:
     body: dict[str, Any] = {"digest": published.digest, "act": published.act, "event_id": published.entry.event_id}
     if published.weighed.timeline is not None:
         body["timeline"] = published.weighed.timeline.digest
-    return body
+    return body | {"findings": [finding.to_json() for finding in published.findings]}
 
 
 def pending_json(pending: Pending) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def pending_json(pending: Pending) -> dict[str, Any]:
         "timeline": pending.proposal.timeline,
         "proposed_by": pending.proposal.client,
         "event_id": pending.entry.event_id,
+        "findings": [finding.to_json() for finding in pending.findings],
     }
 
 

@@ -52,10 +52,34 @@ def in_force(service: Service) -> str:
     return str(ok(service.get("officer", "/v1/officer/policies"))["publications"][-1]["digest"])
 
 
+def test_an_upload_tells_what_publication_would_refuse_and_which_rules_are_idle(empty: Service) -> None:
+    """A dry run: nothing is published, and what is wrong with the rules together is said by place."""
+    idle = "p, AGR-0098, allow, release, JPN, *, CONFIDENTIAL, MARITIME, none, *, , , Invented letter\n"
+    case = "C-01, 2026-11-22, JPN, release, none, SECRET, MARITIME, USA JPN, , none, USA, none, none, withhold, none\n"
+    never = "NEV-0009, JPN, release, SECRET, MARITIME, *, *\n"
+    files = TEXTS | {name: TEXTS[name] + more for name, more in (("agreements.csv", idle), ("cases.csv", case), ("never.csv", never))}
+    before = in_force(empty)
+    answer = ok(empty.post("officer", "/v1/officer/policies", {"files": files}), 201)
+    found = {(one["file"], one["line"], one["code"], one["severity"]) for one in answer["findings"]}
+    assert found >= {
+        ("agreements.csv", files["agreements.csv"].count("\n"), "redundant", "warning"),
+        ("cases.csv", 2, "case", "error"),
+        ("never.csv", files["never.csv"].count("\n"), "never", "error"),
+    }
+    refused = empty.post("officer", f"/v1/officer/policies/{answer['digest']}/publish")
+    problem(refused, 422, "policy")
+    assert {(one["file"], one["code"]) for one in refused.json()["findings"]} == {("cases.csv", "case"), ("never.csv", "never")}
+    assert in_force(empty) == before
+    warned = TEXTS | {"agreements.csv": files["agreements.csv"]}
+    done = ok(empty.post("officer", f"/v1/officer/policies/{uploaded(empty, warned)}/publish"))
+    assert (files["agreements.csv"].count("\n"), "redundant") in {(one["line"], one["code"]) for one in done["findings"]}
+    assert in_force(empty) == done["digest"]
+
+
 def test_what_must_be_approved_is_accepted_and_not_in_force(empty: Service) -> None:
     before = in_force(empty)
     path, pending = proposed(empty)
-    assert list(pending) == ["digest", "state", "timeline", "proposed_by", "event_id"]
+    assert list(pending) == ["digest", "state", "timeline", "proposed_by", "event_id", "findings"]
     assert (pending["state"], pending["proposed_by"]) == ("pending", empty.client("officer").id)
     assert path.endswith(pending["digest"])
     assert in_force(empty) == before
@@ -70,7 +94,7 @@ def test_what_must_be_approved_is_accepted_and_not_in_force(empty: Service) -> N
 def test_another_officer_approves_the_timeline_and_it_is_in_force(empty: Service) -> None:
     path, pending = proposed(empty)
     done = ok(empty.post("second-officer", f"{path}/approve", {"timeline": pending["timeline"]}))
-    assert list(done) == ["digest", "act", "event_id", "timeline"]
+    assert list(done) == ["digest", "act", "event_id", "timeline", "findings"]
     assert in_force(empty) == done["digest"] == pending["digest"]
     history = ok(empty.get("officer", "/v1/officer/policies"))
     last = history["publications"][-1]

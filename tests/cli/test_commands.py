@@ -17,6 +17,7 @@ from typer.main import get_command
 from service.app import create_app
 from service.cli import app
 from service.demo import DEMO_CLIENTS
+from service.policy import read_directory
 from service.releaselog.receipt import verify_receipt
 from service.store import catalogue, logs, policies
 
@@ -356,6 +357,32 @@ def test_a_bundle_with_findings_is_refused_by_place_and_the_one_in_force_stays(d
     else:
         assert result.stdout.startswith(f"prohibitions.csv:{line}:")
     assert state_of(demo) == before
+
+
+def test_rules_are_tried_by_stored_labels_too_and_the_look_is_on_record(demo: Any, tmp_path: Path) -> None:
+    files = read_directory(Path(__file__).parents[2] / "policies")
+    files["cases.csv"] = files["cases.csv"].partition(b"\n")[0] + b"\n"
+    files["agreements.csv"] += b"p, AGR-0099, allow, release, NZL, *, TOP SECRET, NUCLEAR, none, NZL, , , Letter\n"
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    told = json.loads(demo.run("policy", "test", str(tmp_path), "--json", token=demo.token("demo-officer")).stdout)
+    assert told["stored"]["looked_at"] is True
+    assert told["stored"]["labels"] > 0
+    # The demo's items are for all to see that an agreement with Japan counts; what was agreed above is about nothing that is stored.
+    assert "AGR-0002" in told["stored"]["rules"]
+    assert set(told["untried"]) == set(told["uncovered"]) - set(told["stored"]["rules"])
+    assert "AGR-0099" in told["untried"]
+    entry = latest_officers_entry(demo)
+    assert entry["face"]["type"] == "look.coverage"
+    assert entry["record"]["details"] == {"bundle": told["digest"]}
+    lines = demo.run("policy", "test", str(tmp_path), token=demo.token("demo-officer")).stdout.splitlines()
+    rules = len(told["stored"]["rules"])
+    assert f"{rules} of {len(told['uncovered'])} rules are true for some of {told['stored']['labels']} stored labels" in lines
+    assert "no case is decided by AGR-0099, and no stored label is one it is true for" in lines
+    # Of a partner's token nothing is shown, nor of none.
+    assert demo.run("policy", "test", str(tmp_path), token=demo.token("demo-jpn")).exit_code == 1
+    assert latest_officers_entry(demo)["face"]["type"] == "token.issue"
+    assert json.loads(demo.run("policy", "test", str(tmp_path), "--json").stdout)["stored"]["looked_at"] is False
 
 
 def test_an_item_is_explained_portion_by_portion_without_its_content_and_the_look_is_on_record(demo: Any) -> None:

@@ -72,7 +72,13 @@ def test_test_runs_the_cases(engine: str) -> None:
     result = _run("test", str(POLICIES), "--engine", engine)
     assert result.exit_code == 0
     cases, rules = len(load_bundle(POLICIES).cases), len(load_bundle(POLICIES).rules)
-    assert result.stdout.splitlines() == [f"{cases} of {cases} cases passed", f"{rules} of {rules} rules decided some case"]
+    idle, *told = result.stdout.splitlines()
+    assert idle.startswith("agreements.csv:23:1: redundant: `AGR-0012` can never decide anything: all of it is decided by `AGR-0002`")
+    assert told == [
+        f"{cases} of {cases} cases passed",
+        f"{rules} of {rules} rules decided some case",
+        "stored labels were not looked at: that needs a data folder and an officer's token (`--data`, `--token`)",
+    ]
 
 
 def test_test_says_which_case_fails_and_which_rule_has_none(tmp_path: Path) -> None:
@@ -87,6 +93,43 @@ def test_test_says_which_case_fails_and_which_rule_has_none(tmp_path: Path) -> N
     report = json.loads(_run("test", str(tmp_path), "--json").stdout)
     assert (report["failed"], report["uncovered"]) == (1, ["AGR-0027"])
     assert [case["case"] for case in report["cases"] if not case["passed"]] == ["JPN-3"]
+    assert report["untried"] == ["AGR-0027"]
+    assert report["stored"] == {"looked_at": False, "why": "that needs a data folder and an officer's token (`--data`, `--token`)"}
+
+
+REFUTED = b"NEV-0009, JPN, release, SECRET, MARITIME, *, *\n"
+
+
+def test_a_never_that_does_not_hold_is_found_in_files_already(tmp_path: Path) -> None:
+    folder = _write(tmp_path, never_csv=FILES["never.csv"] + REFUTED)
+    line = len((FILES["never.csv"] + REFUTED).splitlines())
+    for command in ("check", "test"):
+        result = _run(command, str(folder))
+        assert result.exit_code == 1
+        (told,) = [row for row in result.stdout.splitlines() if row.startswith("never.csv:")]
+        assert told.startswith(f"never.csv:{line}:1: never: `NEV-0009` does not hold: SECRET, MARITIME")
+        assert "by AGR-0002" in told
+        report = json.loads(_run(command, str(folder), "--json").stdout)
+        assert [(one["line"], one["code"]) for one in report["findings"] if one["severity"] == "error"] == [(line, "never")]
+
+
+def test_test_says_which_rules_can_never_decide_anything_and_which_make_it_so(tmp_path: Path) -> None:
+    within = b"p, AGR-0098, allow, release, JPN, *, CONFIDENTIAL, MARITIME, none, *, , , Letter\n"
+    forbidden = b"p, AGR-0099, allow, release, JPN, *, SECRET, INTEL-SOURCES, none, *, , , Letter\n"
+    folder = _write(tmp_path, agreements_csv=FILES["agreements.csv"] + within + forbidden)
+    result = _run("test", str(folder))
+    lines = len(FILES["agreements.csv"].splitlines())
+    idle = [line for line in result.stdout.splitlines() if line.startswith("agreements.csv:")]
+    never = "can never decide anything"
+    assert idle[1:] == [
+        f"agreements.csv:{lines + 1}:1: redundant: `AGR-0098` {never}: all of it is decided by `AGR-0002` (warning)",
+        f"agreements.csv:{lines + 2}:1: redundant: `AGR-0099` {never}: all of it is decided by `AGR-0002` `PRO-0001` (warning)",
+    ]
+    report = json.loads(_run("test", str(folder), "--json").stdout)
+    assert [(one["line"], one["code"]) for one in report["findings"] if one["severity"] == "warning"][1:] == [
+        (lines + 1, "redundant"),
+        (lines + 2, "redundant"),
+    ]
 
 
 def test_decide_answers_each_line_in_order_and_nothing_else(tmp_path: Path) -> None:
@@ -222,7 +265,7 @@ def test_the_handbooks_sample_lines_are_those_of_a_bundle() -> None:
 
 def test_the_handbooks_mistake_is_found_as_it_says(tmp_path: Path) -> None:
     (agreement,) = re.findall(r"^p, AGR-0028.*$", _HANDBOOK, re.MULTILINE)
-    (finding,) = re.findall(r"^agreements\.csv:.*$", _HANDBOOK, re.MULTILINE)
+    (finding,) = re.findall(r"^agreements\.csv:.*DIPLOMATC.*$", _HANDBOOK, re.MULTILINE)
     mistaken = agreement.replace("DIPLOMATIC", "DIPLOMATC")
     folder = _write(tmp_path, agreements_csv=FILES["agreements.csv"] + f"{mistaken}\n".encode())
     assert finding in _run("check", str(folder)).stdout.splitlines()

@@ -171,7 +171,8 @@ def test_what_was_not_looked_for_is_said() -> None:
     bundle = small([AIR, AIR.replace("SECRET", "CONFIDENTIAL")])
     (finding,) = redundancy(bundle, NOW, rules_max=1)
     assert str(finding) == (
-        "agreements.csv:1:1: not-proved: which of 2 rules can never decide anything is not looked for, expected at most 1"
+        "agreements.csv:1:1: not-proved: which of 2 rules can never decide anything is not looked for here, expected at most 1; "
+        "`entente policy check` looks"
     )
     # As many questions as one rule needs: what was found until then is named all the same.
     stopped = [redundancy(bundle, NOW, questions_max=most) for most in range(8)]

@@ -153,16 +153,16 @@ def test_an_engine_that_stock_casbin_contradicts_publishes_nothing(world: World,
     assert "compiled engine and stock casbin differ: " in str(broken.value)
     assert "to `JPN`" in str(broken.value)
     right = examiner(world, read_bundle, seconds=1, elapsed=still.__next__)
-    assert right.check(right.read(files), at=world.clock()).asked > 100
+    assert right.check(right.read(files), at=world.clock()).compared.asked > 100
 
 
 def test_a_slow_machine_compares_less_and_never_nothing(world: World) -> None:
     late = itertools.count(0.0, 100.0)
     slow = examiner(world, read_bundle, seconds=1, elapsed=late.__next__)
     bundle = slow.read(FORBIDDING)
-    few = slow.check(bundle, at=world.clock())
+    few = slow.check(bundle, at=world.clock()).compared
     assert 20 <= few.asked <= 30
-    assert slow.check(bundle, at=world.clock()).seed != few.seed
+    assert slow.check(bundle, at=world.clock()).compared.seed != few.seed
 
 
 def test_how_it_was_compared_is_on_record(world: World) -> None:

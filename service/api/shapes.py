@@ -765,6 +765,7 @@ class _PortionIn(_Request):
 
     model_config = ConfigDict(json_schema_extra=_absent_not_null)
     marking: str | None = None
+    marked_on: str | None = Field(default=None, description="The day of the marking, for another's level; default now")
     label: dict[str, Any] | None = None
     categories: list[str] | None = None
     originators: list[str] | None = Field(default=None, min_length=1)
@@ -832,6 +833,7 @@ class FileIn(FileVariantIn):
 class _VersionIn(_Request):
     model_config = ConfigDict(json_schema_extra=_absent_not_null)
     marking: str | None = None
+    marked_on: str | None = Field(default=None, description="The day of its markings, for another's levels; default now")
     label: dict[str, Any] | None = None
     releasable_in: Literal["whole", "portions"] | None = None
     categories: list[str] | None = None

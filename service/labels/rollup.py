@@ -51,8 +51,18 @@ def roll_up(labels: Iterable[Label], *, scheme: Scheme, members: Members) -> Lab
     )
 
 
-def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, members: Members) -> str | None:
-    """Why a banner is looser than its portions require; `None` if it is lawful. A stricter one is lawful.
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """How a banner departs from what its portions require; `fault` is `None` and `excess` empty where it says just that."""
+
+    fault: str | None
+    """Why it is looser, which is not lawful."""
+    excess: tuple[str, ...]
+    """Where it is stricter and holds back what every portion allows (over-marking), most important first. That is lawful all the same."""
+
+
+def departures(banner: Label, portions: Iterable[Label], *, scheme: Scheme, members: Members) -> Departures:
+    """How a banner departs from what its portions require.
 
     Only what a marking says is compared: level, caveats, audience. The audience is looser where it names a code that
     some portion does not reach. A caveat that the scheme's profile lets fall away in a banner is not missing.
@@ -60,8 +70,18 @@ def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, me
     Raises:
         Rejected: there are no portions, so that nothing can be said of the banner.
     """
-    parts = tuple(portions)
+    parts = tuple(dict.fromkeys(portions))
     required = roll_up(parts, scheme=scheme, members=members)
+    fault = _fault(banner, parts, required, scheme=scheme, members=members)
+    return Departures(fault, tuple(_excess(banner, required, scheme=scheme, members=members)))
+
+
+def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, members: Members) -> str | None:
+    """Why a banner is looser than its portions require; `None` if it is lawful. As `departures`."""
+    return departures(banner, portions, scheme=scheme, members=members).fault
+
+
+def _fault(banner: Label, parts: Sequence[Label], required: Label, *, scheme: Scheme, members: Members) -> str | None:
     if scheme.rank(banner.level) < scheme.rank(required.level):
         return f"level `{banner.level}` is below `{required.level}` of a portion"
     needed = required_of(parts, scheme=scheme)
@@ -79,6 +99,20 @@ def banner_fault(banner: Label, portions: Iterable[Label], *, scheme: Scheme, me
         if over is not None:
             return f"`{over}` is in the audience for {action}, and not in that of every portion"
     return None
+
+
+def _excess(banner: Label, required: Label, *, scheme: Scheme, members: Members) -> Iterable[str]:
+    if scheme.rank(banner.level) > scheme.rank(required.level):
+        yield f"level `{banner.level}` is above `{required.level}`, the highest of the portions"
+    for caveat in banner.caveats:
+        if caveat not in required.caveats:
+            yield f"caveat `{caveat}` is more than the portions require"
+    for action, has, needs in (("release", banner.releasable_to, required.releasable_to), ("display", _shown(banner), _shown(required))):
+        under = wider(needs, [has], scheme=scheme, members=members)
+        if under == "*":
+            yield f"the banner names an audience for {action}, and no portion does"
+        elif under is not None:
+            yield f"`{under}` is in the audience for {action} of every portion, and not in the banner's"
 
 
 def copy_label(released: Iterable[Label], *, partner: str, scheme: Scheme, members: Members) -> Label:
@@ -204,8 +238,8 @@ def meet(audiences: Sequence[Sequence[str]], *, scheme: Scheme, members: Members
 
 def wider(named: Sequence[str], allowed: Sequence[Sequence[str]], *, scheme: Scheme, members: Members) -> str | None:
     """A code of `named` that some of the audiences `allowed` does not reach; `*` if it is unrestricted and one is not."""
-    for audience in allowed:
-        if tuple(audience) == UNRESTRICTED:
+    for audience in dict.fromkeys(tuple(audience) for audience in allowed if named):
+        if audience == UNRESTRICTED:
             continue
         if tuple(named) == UNRESTRICTED:
             return "*"

@@ -19,18 +19,20 @@ from service.sharing.acts import Act
 from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
 from service.sharing.tear_lines import may_appear, places
 from service.store import catalogue, search, visibility
-from service.store.catalogue import ItemRecord, LabelStretch, PortionRecord, VersionRecord
+from service.store.catalogue import ItemRecord, ItemTimeline, LabelStretch, PortionRecord, VersionRecord
 from service.store.tables import FOREVER
 from service.store.times import moment_of
 
 STORED: Final = "stored"
 QUARANTINED: Final = "quarantined"
 REFUSED: Final = "refused"
+OVER_MARKED: Final = "over-marked"
+"""The code of what is stored with a warning: its marking holds back what every portion allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item. `code` and `message` say why where it was refused or quarantined."""
+    """What became of one item. `code` and `message` say why where it was refused or quarantined, or what to look at where it was stored."""
 
     result: str
     ref: str
@@ -52,7 +54,7 @@ def store_items(act: Act, drafts: Sequence[ItemDraft], *, update: bool = False) 
     writer = _Writer(act, label_ids, catalogue.items_by_ref(act.connection, {draft.ref for draft in drafts}))
     outcomes = [writer.store(draft, update=update) for draft in drafts]
     writer.flush()
-    upkeep.place(writer.fresh, fresh=True)
+    upkeep.place_new(writer.fresh, writer.contents)
     upkeep.place(writer.changed)
     act.items.extend(outcome.item_id for outcome in outcomes if outcome.item_id is not None)
     return outcomes
@@ -80,7 +82,10 @@ class _Writer:
         self._portions: list[PortionRecord] = []
         self._timelines: dict[str, Sequence[LabelStretch]] = {}
         self._sets: list[tuple[str, int, int, frozenset[int]]] = []
-        self.fresh: list[str] = []
+        self.fresh: list[ItemTimeline] = []
+        """New items, as the store has them now: they need not be read back."""
+        self.contents: dict[str, tuple[str, str | None, bytes]] = {}
+        """(kind, name, content) of the portions of new items, by id."""
         self.changed: list[str] = []
 
     def flush(self) -> None:
@@ -180,7 +185,18 @@ class _Writer:
                 self._declassify_on[version.id, position] = drafted.declassify_on
         if before is None:
             self._timelines.update(timelines)
-            self.fresh.append(item_id)
+            for (portion_id, _), drafted in zip(members, draft.portions, strict=True):
+                self.contents[portion_id] = (drafted.kind, drafted.name, drafted.content)
+            self.fresh.append(
+                ItemTimeline(
+                    item_id,
+                    draft.whole,
+                    tuple((at, tuple(timelines[portion_id])) for portion_id, _ in members),
+                    tuple(timelines[item_id]) if item_id in timelines else None,
+                    tuple(portion_id for portion_id, _ in members),
+                    tuple(instead_of) if tear_lines else (),
+                )
+            )
         else:
             self.flush()
             gone = [portion_id for ids in unchanged.values() for portion_id in ids]
@@ -203,7 +219,8 @@ class _Writer:
             catalogue.end_label_sets(connection, item_id, at=at)
             self.changed.append(item_id)
         self._sets.extend(label_sets_ahead(item_id, list(timelines.values()), at=at))
-        return Outcome(STORED, draft.ref, item_id, number)
+        code = None if draft.over_marked is None else OVER_MARKED
+        return Outcome(STORED, draft.ref, item_id, number, code, draft.over_marked)
 
     def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
         portion_id = secrets.token_urlsafe(16)

@@ -27,9 +27,9 @@ from service.errors import Conflict, Rejected
 from service.policy import Bundle
 from service.settings import IMPORT_BATCH_ITEMS_MAX, IMPORT_LINE_BYTES_MAX
 from service.sharing.acts import Act, Actor
-from service.sharing.catalogue import QUARANTINED, REFUSED, STORED, Outcome, store_items
+from service.sharing.catalogue import QUARANTINED, REFUSED, Outcome, store_items
 from service.sharing.installation import Installation
-from service.sharing.intake import FileSource, FindFile, ItemDraft, Refusal, parse_json, read_item
+from service.sharing.intake import FileSource, FindFile, ItemDraft, ItemReader, Refusal, parse_json, read_item
 from service.store import Database, catalogue
 from service.store.files import BLOCK_BYTES, FileStore, Incoming
 from service.store.times import moment_of
@@ -237,8 +237,9 @@ class _NothingStored(Exception):
 class Importer:
     """One import. Feed it blocks, then `finish` it; both answer with report lines, in the order of the lines they are about.
 
-    A report line is `{"line", "ref", "result", "code", "message"}` for each item refused or quarantined; `ref` is null where
-    the line was not understood that far. The last one is the totals: `imported` counts what was loaded, quarantine included.
+    A report line is `{"line", "ref", "result", "code", "message"}` for each item refused or quarantined, and as a warning for one
+    stored whose marking is stricter than its portions require (`stored`, `over-marked`); `ref` is null where the line was not
+    understood that far. The last one is the totals: `imported` counts what was loaded, quarantine included.
 
     Args:
         actor: who imports, for the leaves.
@@ -272,12 +273,15 @@ class Importer:
         self._splitter: Final = LineSplitter()
         self._batch: list[tuple[int, _Pending]] = []
         self._batch_bytes = 0
+        # One for what comes in at once: policy and time may have moved on by the next block.
+        self._reader: _PendingReader | None = None
         self._reports: list[dict[str, Any]] = []
         self._counts: Final = {"imported": 0, "quarantined": 0, "refused": 0}
 
     def feed(self, block: bytes) -> list[dict[str, Any]]:
         """Take a block of bytes; returns the reports that are due."""
         due: list[dict[str, Any]] = []
+        self._reader = None
         for line in self._splitter.feed(block):
             self._take(line)
             if self._is_full():
@@ -286,6 +290,7 @@ class Importer:
 
     def finish(self) -> list[dict[str, Any]]:
         """Store what is left; returns the last reports and the totals."""
+        self._reader = None
         for line in self._splitter.finish():
             self._take(line)
         return [*self._flush(), dict(self._counts)]
@@ -309,7 +314,8 @@ class Importer:
             if self._mapping is not None:
                 value = self._mapping(_document(value))
                 ref = _ref_of(value)
-            self._batch.append((line.number, _read(self._installation, value, self._files)))
+            self._reader = self._reader or _PendingReader(self._installation)
+            self._batch.append((line.number, self._reader.read(value, self._files)))
             self._batch_bytes += len(line.content)
         except Rejected as refused:
             self._counts["refused"] += 1
@@ -339,8 +345,8 @@ class Importer:
         self._counts["refused" if outcome.result == REFUSED else "imported"] += 1
         if outcome.result == QUARANTINED:
             self._counts["quarantined"] += 1
-        if outcome.result != STORED:
-            self._report(number, outcome.ref, outcome.result, outcome.code or outcome.result, outcome.message or "")
+        if outcome.code is not None:
+            self._report(number, outcome.ref, outcome.result, outcome.code, outcome.message or "")
 
     def _report(self, number: int, ref: str | None, result: str, code: str, message: str) -> None:
         self._reports.append({"line": number, "ref": ref, "result": result, "code": code, "message": message})
@@ -375,7 +381,7 @@ def store_one(installation: Installation, value: object, actor: Actor, *, files:
     """
     if item_id is not None:
         value = _with_ref(installation, value, item_id)
-    pending = _read(installation, value, files)
+    pending = _PendingReader(installation).read(value, files)
     with installation.acts.act("item.create" if item_id is None else "item.version", actor) as act:
         outcome = _store_pending(act, [pending], update=item_id is not None)[0]
         if outcome.result == REFUSED:
@@ -396,13 +402,18 @@ def _with_ref(installation: Installation, value: object, item_id: str) -> object
     return {**value, "ref": item.ref}
 
 
-def _read(installation: Installation, value: object, files: ItemFiles) -> _Pending:
-    """Read an item, outside of any act: policy may move on before it is stored, and `_store_pending` looks."""
-    with installation.database.reading() as connection:
-        bundle = installation.world.current(connection).bundle
-    with files.item() as find_file:
-        draft = read_item(value, bundle=bundle, at=installation.clock(), find_file=find_file)
-    return _Pending(draft, bundle.digest)
+class _PendingReader:
+    """Reads items, outside of any act: policy may move on before they are stored, and `_store_pending` looks."""
+
+    def __init__(self, installation: Installation) -> None:
+        with installation.database.reading() as connection:
+            bundle = installation.world.current(connection).bundle
+        self._bundle: Final = bundle.digest
+        self._items: Final = ItemReader(bundle, installation.clock())
+
+    def read(self, value: object, files: ItemFiles) -> _Pending:
+        with files.item() as find_file:
+            return _Pending(self._items.read(value, find_file=find_file), self._bundle)
 
 
 def _store_pending(act: Act, batch: Sequence[_Pending], *, update: bool) -> list[Outcome]:

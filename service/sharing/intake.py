@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -24,17 +24,21 @@ from service.labels.intake import check_label, label_of
 from service.labels.label import Label, LabelError
 from service.labels.markings import profile_of
 from service.labels.markings.base import MarkingProfile, Unresolved
-from service.labels.rollup import banner_fault
+from service.labels.markings.pages import Verdict, judge
+from service.labels.markings.register import Register
+from service.labels.rollup import Departures, departures
 from service.labels.scheme import ReleasableIn, Scheme
 from service.policy import Bundle
-from service.releaselog.leaf import canonical_string
+from service.policy.reader import moment_of
+from service.releaselog.leaf import LeafError, canonical, canonical_string
 from service.settings import COPY_BYTES_MAX, ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
 from service.sharing import parts
 from service.store.tables import FOREVER
 from service.store.times import micros
 
-_ITEM_MEMBERS: Final = {"ref", "marking", "label", "releasable_in", "categories", "originators", "portions", "compilation"}
-_PORTION_MEMBERS: Final = {"kind", "marking", "label", "categories", "originators", "not_before", "downgrade_on", "declassify_on"}
+_ITEM_MEMBERS: Final = {"ref", "marking", "marked_on", "label", "releasable_in", "categories", "originators", "portions", "compilation"}
+_DATES: Final = ("not_before", "downgrade_on", "declassify_on")
+_PORTION_MEMBERS: Final = {"kind", "marking", "marked_on", "label", "categories", "originators", *_DATES}
 _KIND_MEMBERS: Final = {
     "title": {"text", "tear_line"},
     "text": {"text", "tear_line"},
@@ -42,6 +46,7 @@ _KIND_MEMBERS: Final = {
     "file": {"path", "sha256", "name", "media_type", "tear_line"},
 }
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _REF_LENGTH_MAX: Final = 512
 _NAME_LENGTH_MAX: Final = 255
@@ -108,6 +113,8 @@ class ItemDraft:
     hold: Hold | None
     source: str
     """The JSON as it came, canonical, with files by digest."""
+    over_marked: str | None = None
+    """Where its marking holds back what every portion allows; it is stored all the same, for a stricter marking is lawful."""
 
 
 class _Held(Exception):
@@ -166,15 +173,31 @@ def _check_depth(value: object) -> None:
 # --- items ----------------------------------------------------------------------------------------------------------
 
 
-def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFile) -> ItemDraft:
-    """Read one item.
+class ItemReader:
+    """Reads items under one bundle, as of one time. A marking is read once for all that bear it: most items of an import share theirs.
 
     Args:
         at: the time of the act; dates that have passed by then have had their effect.
-
-    Raises:
-        Refusal: malformed; `code` says how.
     """
+
+    def __init__(self, bundle: Bundle, at: datetime) -> None:
+        self._readings: Final = _Readings(bundle, at)
+
+    def read(self, value: object, *, find_file: FindFile) -> ItemDraft:
+        """Read one item.
+
+        Raises:
+            Refusal: malformed; `code` says how.
+        """
+        return _read_item(value, self._readings, find_file)
+
+
+def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFile) -> ItemDraft:
+    """Read one item alone; as `ItemReader`."""
+    return ItemReader(bundle, at).read(value, find_file=find_file)
+
+
+def _read_item(value: object, readings: _Readings, find_file: FindFile) -> ItemDraft:
     item = _members(value, _ITEM_MEMBERS, "item")
     ref = item.get("ref")
     if not isinstance(ref, str) or not 0 < len(ref) <= _REF_LENGTH_MAX or _UNPRINTABLE.search(ref):
@@ -184,11 +207,12 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
         raise Refusal("portions", "`portions` is a list with at least one portion")
     if len(given) > PORTIONS_MAX:
         raise Refusal("portions", f"{len(given)} portions, expected at most {PORTIONS_MAX}")
-    scheme = bundle.scheme
-    reader = _Reader(bundle, at, _names(item, "categories", ()), _names(item, "originators", (scheme.own,)))
+    scheme = readings.bundle.scheme
+    reader = _Reader(readings, _names(item, "categories", ()), _names(item, "originators", (scheme.own,)), readings.marked_on(item, "item"))
     portions: list[PortionDraft] = []
     holds: list[Hold] = []
     labels: list[Label] = []
+    marks: list[str | None] = []
 
     def draft_of(
         what: str,
@@ -204,6 +228,7 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
         try:
             label, stretches, declassify_on = reader.portion(marked, what)
             labels.append(label)
+            marks.append(marked.get("marking"))
         except _Held as held:
             holds.append(Hold(held.hold.code, f"{what}: {held.hold.reason}"))
         return PortionDraft(*content, _written(marked), stretches, within, place, instead_of, declassify_on)
@@ -222,20 +247,23 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
         raise Refusal("portions", f"{len(portions)} portions with {more}, expected at most {PORTIONS_MAX}")
     _check_sizes(portions)
     compilation = None
+    over_marked = None
     try:
-        if not holds:
-            reader.check_banner(item, labels)
+        banner = None if holds else reader.banner(item, labels)
         if item.get("compilation") is not None:
             if any(portion.instead_of is not None for portion in portions):
                 # What the parts reveal together was judged of the parts as they are, not of what stands in their place.
                 raise Refusal("tear-line", "an item with a `compilation` has no `tear_line`: it goes out as it is, or not at all")
             compilation = reader.compilation(item["compilation"], labels)
+        if banner is not None:
+            together = None if compilation is None else (compilation[0][2], str(item["compilation"]))
+            over_marked = reader.over_marked(banner, item, list(zip(labels, marks, strict=True)), together)
     except _Held as held:
         holds.append(held.hold)
     hold = holds[0] if holds else None
     if hold is not None:
         portions = [_without_timeline(portion) for portion in portions]
-        compilation = None
+        compilation = over_marked = None
     return ItemDraft(
         ref=ref,
         marking=_written(item),
@@ -244,6 +272,7 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
         compilation=compilation,
         hold=hold,
         source=_canonical(_with_digests(item, portions)).decode("utf-8"),
+        over_marked=over_marked,
     )
 
 
@@ -313,6 +342,10 @@ def _whole(item: Mapping[str, Any], scheme: Scheme) -> bool:
 
 def _canonical(value: object) -> bytes:
     try:
+        return canonical(value)
+    except LeafError:
+        pass  # the library tells better what is the matter with it
+    try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise Refusal("not-canonical", f"a value that JSON cannot keep exactly: {str(error)[:120].lower()}") from None
@@ -376,6 +409,8 @@ def _content(members: Mapping[str, Any], place: int | str, find_file: FindFile) 
 _PART_MEMBERS: Final = _PORTION_MEMBERS - {"kind"}
 _INHERITED: Final = ("categories", "originators", "not_before")
 """What a part has from its portion where it says nothing itself: never a date on which its label gets lower."""
+_INHERITED_BY_PART: Final = (*_INHERITED, "marked_on")
+"""A value within a portion was marked with it. A tear-line was written another day, and says which or has that of the item."""
 
 
 def _marked(
@@ -403,7 +438,7 @@ def _marked(
         of_part = f"{what} at `{_shown(part.pointer)}`"
         given = markings[part.pointer]
         own = _members({"marking": given} if isinstance(given, str) else given, _PART_MEMBERS, of_part)
-        yield of_part, {**{name: members[name] for name in _INHERITED if name in members}, **own}, left, part
+        yield of_part, {**{name: members[name] for name in _INHERITED_BY_PART if name in members}, **own}, left, part
 
 
 def _tear_lines(members: Mapping[str, Any], place: int, find_file: FindFile) -> Iterator[tuple[str, Mapping[str, Any], _Content]]:
@@ -466,60 +501,174 @@ def label_of_marking(
     return label
 
 
+_Key = tuple[str, bool, tuple[str, ...], tuple[str, ...], tuple[str, ...], datetime]
+
+
+class _Readings:
+    """What markings and labels mean under one bundle at one time, each found out once. Errors are not held: they are few."""
+
+    def __init__(self, bundle: Bundle, at: datetime) -> None:
+        self.bundle: Final = bundle
+        self.at: Final = at
+        self.profile: Final[MarkingProfile] = profile_of(bundle.scheme)
+        self._members: Final = bundle.members(at)
+        self._partners: Final = frozenset(partner.code for partner in bundle.partners)
+        self._labels: Final[dict[_Key, Label]] = {}
+        self._dated: Final[dict[tuple[Label, str], tuple[_Timeline, str | None]]] = {}
+        self._banners: Final[dict[tuple[Label, frozenset[Label]], Departures]] = {}
+
+    def marked_on(self, members: Mapping[str, Any], what: str) -> datetime | None:
+        """The `marked_on` of an item or portion: midnight of that day; None where it says nothing."""
+        given = members.get("marked_on")
+        if given is None:
+            return None
+        day = moment_of(given) if isinstance(given, str) and _DAY.fullmatch(given) else None
+        if day is None:
+            raise Refusal("marked-on", f"`marked_on` of {what} is a day like `2019-05-31`")
+        if day > self.at:
+            raise Refusal("marked-on", f"`marked_on` of {what} is `{given}`, which is still to come")
+        return day
+
+    def label(
+        self,
+        marking: str,
+        *,
+        portion: bool,
+        categories: tuple[str, ...],
+        originators: tuple[str, ...],
+        issuers: tuple[str, ...],
+        marked_on: datetime | None,
+    ) -> Label:
+        """The label of a marking. Raises as `label_of_marking`."""
+        at = marked_on or self.at
+        key = (marking, portion, categories, originators, issuers, at)
+        found = self._labels.get(key)
+        if found is None:
+            found = self._labels[key] = label_of_marking(
+                self.bundle,
+                marking,
+                portion=portion,
+                categories=categories,
+                originators=originators,
+                issuers=issuers,
+                at=at,
+                profile=self.profile,
+            )
+        return found
+
+    def given(self, value: object) -> Label:
+        """A label given in place of a marking.
+
+        Raises:
+            Rejected: not a label, or one that no marking of the profile can say: it could be released and not be written.
+        """
+        label = Label.from_json(value)
+        check_label(label, scheme=self.bundle.scheme, known_codes=self.bundle.known_codes)
+        self.profile.write_portion(label)
+        return label
+
+    def dated(self, label: Label, members: Mapping[str, Any]) -> tuple[_Timeline, str | None]:
+        """A label through time, by the dates beside it; and the event or exemption it waits for.
+
+        Raises:
+            Rejected: dates that cannot be read or make no sense.
+        """
+        dates = {name: members[name] for name in _DATES if members.get(name) is not None}
+        key = (label, json.dumps(dates) if dates else "")
+        found = self._dated.get(key)
+        if found is None:
+            scheme = self.bundle.scheme
+            dated = DatedLabel.read(label, **dates, scheme=scheme, partners=self._partners)
+            stretches = tuple(
+                (micros(stretch.from_), FOREVER if stretch.until is None else micros(stretch.until), stretch.label)
+                for stretch in timeline(dated, self.at, scheme=scheme)
+            )
+            undated = None if dated.undated is None else _canonical(dated.undated.to_json()).decode("utf-8")
+            found = self._dated[key] = (stretches, undated)
+        return found
+
+    def excess(self, banner: Label, written: str | None, parts: Sequence[tuple[Label, str | None]]) -> str | None:
+        """Where a banner is stricter than parts require, and the tightest that would do; None where it is not.
+
+        By their labels, and where the profile has rules of its own for a page, by those as well: they may require more.
+        """
+        excess = self.departures(banner, [label for label, _ in parts]).excess
+        if not excess:
+            return None
+        try:
+            marks = dict.fromkeys(mark or self.profile.write_portion(label) for label, mark in parts)
+            judged = judge(list(marks), written or self.profile.write_banner(banner), register=self._register())
+        except Rejected:
+            return excess[0]  # a label that no marking says, so that no page can be made of it
+        if judged.verdict is Verdict.TOO_STRICT:
+            return f"{judged.why}; `{judged.banner}` would do"
+        # What the profile cannot read as a page (a level that a table puts on our ladder) is compared by labels alone.
+        return excess[0] if judged.verdict is Verdict.INVALID else None
+
+    def _register(self) -> Register:
+        def level_of(issuer: str, name: str) -> str | None:
+            return next(reversed(self.bundle.equivalent_levels.meant(issuer, name, at=self.at)), None)
+
+        return Register(self.bundle.scheme, self.bundle.known_codes, self._members, level_of)
+
+    def departures(self, banner: Label, labels: Collection[Label]) -> Departures:
+        """How a banner departs from what labels require."""
+        key = (banner, frozenset(labels))
+        found = self._banners.get(key)
+        if found is None:
+            found = self._banners[key] = departures(banner, labels, scheme=self.bundle.scheme, members=self._members)
+        return found
+
+
 class _Reader:
     """Turns markings into labels for one item."""
 
-    def __init__(self, bundle: Bundle, at: datetime, categories: tuple[str, ...], originators: tuple[str, ...]) -> None:
-        self._bundle: Final = bundle
-        self._scheme: Final = bundle.scheme
-        self._profile: Final[MarkingProfile] = profile_of(bundle.scheme)
-        self._known: Final = bundle.known_codes
-        self._partners: Final = frozenset(partner.code for partner in bundle.partners)
-        self._members: Final = bundle.members(at)
-        self._at: Final = at
+    def __init__(self, readings: _Readings, categories: tuple[str, ...], originators: tuple[str, ...], marked_on: datetime | None) -> None:
+        self._readings: Final = readings
         self._categories: Final = categories
         self._originators: Final = originators
+        self._marked_on: Final = marked_on
 
     def portion(self, members: Mapping[str, Any], what: str) -> tuple[Label, _Timeline, str | None]:
         label = self._label(members, portion=True, what=what)
-        dated = self._hold_or_refuse(
-            lambda: DatedLabel.read(
-                label,
-                not_before=members.get("not_before"),
-                downgrade_on=members.get("downgrade_on"),
-                declassify_on=members.get("declassify_on"),
-                scheme=self._scheme,
-                partners=self._partners,
-            ),
-            what,
-        )
-        stretches = tuple(
-            (micros(stretch.from_), FOREVER if stretch.until is None else micros(stretch.until), stretch.label)
-            for stretch in timeline(dated, self._at, scheme=self._scheme)
-        )
-        undated = None if dated.undated is None else _canonical(dated.undated.to_json()).decode("utf-8")
+        stretches, undated = self._hold_or_refuse(lambda: self._readings.dated(label, members), what)
         return label, stretches, undated
 
-    def check_banner(self, item: Mapping[str, Any], labels: Sequence[Label]) -> None:
-        """The item's own marking: refused where it is looser than its portions require."""
+    def banner(self, item: Mapping[str, Any], labels: Sequence[Label]) -> Label:
+        """The label of the item's own marking: refused where it is looser than its portions require."""
         banner = self._label(item, portion=False, what="item", categories_of=labels)
-        fault = banner_fault(banner, labels, scheme=self._scheme, members=self._members)
+        fault = self._readings.departures(banner, labels).fault
         if fault is not None:
             raise Refusal("marking-too-loose", f"the item's marking is looser than its portions require: {fault}")
+        return banner
+
+    def over_marked(
+        self, banner: Label, item: Mapping[str, Any], portions: Sequence[tuple[Label, str | None]], together: tuple[Label, str] | None
+    ) -> str | None:
+        """Why the item's marking holds back what every portion allows; None where it does not.
+
+        Args:
+            portions: their labels, each with its marking as written, None where it was given as a label.
+            together: likewise of the compilation, where there is one: a banner is to say what the parts reveal together.
+        """
+        parts = [*portions, *([] if together is None else [together])]
+        excess = self._readings.excess(banner, item.get("marking"), parts)
+        return None if excess is None else f"the item's marking is stricter than its portions require: {excess}"
 
     def compilation(self, marking: object, labels: Sequence[Label]) -> tuple[tuple[int, int, Label], ...]:
         """What the parts reveal together; never looser than they are."""
         label = self._label({"marking": marking}, portion=False, what="compilation", categories_of=labels)
-        fault = banner_fault(label, labels, scheme=self._scheme, members=self._members)
+        fault = self._readings.departures(label, labels).fault
         if fault is not None:
             raise Refusal("compilation-too-loose", f"the compilation marking is looser than the portions require: {fault}")
-        return ((micros(self._at), FOREVER, label),)
+        return ((micros(self._readings.at), FOREVER, label),)
 
     def _label(self, members: Mapping[str, Any], *, portion: bool, what: str, categories_of: Sequence[Label] | None = None) -> Label:
         if "label" in members and "marking" in members:
             raise Refusal("marking", f"{what} has both `marking` and `label`, expected one")
+        marked_on = self._readings.marked_on(members, what) or self._marked_on
         if members.get("label") is not None:
-            return self._hold_or_refuse(lambda: self._checked(members["label"]), what)
+            return self._hold_or_refuse(lambda: self._readings.given(members["label"]), what)
         marking = members.get("marking")
         if marking is not None and not isinstance(marking, str):
             raise Refusal("marking", f"`marking` of {what} is a string")
@@ -528,30 +677,16 @@ class _Reader:
         categories = _names(members, "categories", self._categories)
         originators = _names(members, "originators", self._originators)
         if categories_of is not None:
-            categories = tuple({*categories, *(name for label in categories_of for name in label.categories)})
-            originators = tuple({*originators, *(code for label in categories_of for code in label.originators)})
+            categories = tuple(sorted({*categories, *(name for label in categories_of for name in label.categories)}))
+            originators = tuple(sorted({*originators, *(code for label in categories_of for code in label.originators)}))
         # Whose level a banner begins with is for its portions to say, where the item does not.
-        issuers = {code for label in categories_of or () for code in label.originators} or originators
+        issuers = tuple(sorted({code for label in categories_of or () for code in label.originators})) or originators
         return self._hold_or_refuse(
-            lambda: label_of_marking(
-                self._bundle,
-                marking,
-                portion=portion,
-                categories=categories,
-                originators=originators,
-                issuers=tuple(issuers),
-                at=self._at,
-                profile=self._profile,
+            lambda: self._readings.label(
+                marking, portion=portion, categories=categories, originators=originators, issuers=issuers, marked_on=marked_on
             ),
             what,
         )
-
-    def _checked(self, value: object) -> Label:
-        label = Label.from_json(value)
-        check_label(label, scheme=self._scheme, known_codes=self._known)
-        # What no marking of the profile can say could be released and not be written.
-        self._profile.write_portion(label)
-        return label
 
     @staticmethod
     def _hold_or_refuse(read: Callable[[], _Read], what: str) -> _Read:

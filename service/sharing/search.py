@@ -151,12 +151,30 @@ class SearchUpkeep:
         self._connection: Final = connection
         self._at: Final = at
 
-    def index(self, items: Sequence[ItemTimeline], lanes: Sequence[Lane], *, fresh: bool) -> None:
-        """Write the rows of items whose portions or labels changed; `fresh` where there are none. Rows that stay are not touched."""
+    def index(
+        self,
+        items: Sequence[ItemTimeline],
+        lanes: Sequence[Lane],
+        *,
+        fresh: bool,
+        contents: Mapping[str, tuple[str, str | None, bytes]] | None = None,
+    ) -> None:
+        """Write the rows of items whose portions or labels changed; `fresh` where there are none. Rows that stay are not touched.
+
+        Args:
+            contents: (kind, name, content) of portions by id, by a caller who has them at hand.
+        """
+        alone: dict[tuple[LabelStretch, ...], list[Group]] = {}
         shapes: dict[tuple[object, ...], tuple[tuple[int, Group], ...]] = {}
         wanted: list[tuple[str, str, Group]] = []
         for item in items:
-            # Items of one import mostly share their shape.
+            # Items of one import mostly share their shape, and where each portion stands for itself, portions share theirs.
+            if not item.whole and item.compilation is None and not item.instead_of:
+                for portion_id, (_, timeline) in zip(item.portion_ids, item.portions, strict=True):
+                    if timeline not in alone:
+                        alone[timeline] = [_group((one.label_id,), one.from_at, one.until, self._at) for one in timeline]
+                    wanted += [(item.item_id, portion_id, group) for group in alone[timeline]]
+                continue
             shape = (item.whole, tuple(timeline for _, timeline in item.portions), item.compilation, item.instead_of)
             if shape not in shapes:
                 shapes[shape] = groups_of(item, at=self._at)
@@ -167,14 +185,16 @@ class SearchUpkeep:
         if not fresh:
             rows = store.rows_of(self._connection, [item.item_id for item in items])
             there = {(row.portion_id, row.group_id): row.id for own in rows.values() for row in own}
-        keys = {(portion_id, ids[group]) for _, portion_id, group in wanted}
-        store.remove_rows(self._connection, [row_id for key, row_id in there.items() if key not in keys])
+            keys = {(portion_id, ids[group]) for _, portion_id, group in wanted}
+            store.remove_rows(self._connection, [row_id for key, row_id in there.items() if key not in keys])
         missing = [(item_id, portion_id, ids[group]) for item_id, portion_id, group in wanted if (portion_id, ids[group]) not in there]
+        if contents is None:
+            portion_ids = dict.fromkeys(portion_id for _, portion_id, _ in missing)
+            contents = {one: (kind, name, content) for one, kind, name, content in store.contents(self._connection, portion_ids)}
         bodies = {
             portion_id: searched(kind, content=content, name=name)
-            for portion_id, kind, name, content in store.contents(
-                self._connection, dict.fromkeys(portion_id for _, portion_id, _ in missing)
-            )
+            for portion_id in dict.fromkeys(one for _, one, _ in missing)
+            for kind, name, content in (contents[portion_id],)
         }
         store.add_rows(
             self._connection,

@@ -14,7 +14,7 @@ The rows are an index, not a permission: what is sent is decided again by the sn
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -271,8 +271,20 @@ class Upkeep:
         self._derive(self._lanes, label_ids, before={})
 
     def place(self, item_ids: Collection[str], *, fresh: bool = False) -> None:
-        """Write the offers of items whose portions or labels changed; `fresh` where they are new."""
+        """Write the offers of items whose portions or labels changed; `fresh` where they have none."""
         self._place(self._lanes, item_ids, fresh=fresh, index=True)
+
+    def place_new(self, items: Sequence[ItemTimeline], contents: Mapping[str, tuple[str, str | None, bytes]]) -> None:
+        """Write the offers of items that this act stored.
+
+        Args:
+            contents: (kind, name, content) of their portions, by id.
+        """
+        ordered = sorted(items, key=lambda item: item.item_id)  # in the order of the index, which then is written page by page
+        for start in range(0, len(ordered), _ITEMS_AT_ONCE):
+            block = ordered[start : start + _ITEMS_AT_ONCE]
+            self._offer(self._lanes, block, fresh=True)
+            self._search.index(block, self._lanes, fresh=True, contents=contents)
 
     def policy_changed(self, *, everything: bool = False, differing: Collection[int] | None = None) -> None:
         """Bring all in step with another bundle or suspension; writes only what its difference names.
@@ -334,31 +346,78 @@ class Upkeep:
         ordered = sorted(item_ids)
         for start in range(0, len(ordered), _ITEMS_AT_ONCE):
             items = item_timelines(self._connection, ordered[start : start + _ITEMS_AT_ONCE], at=self._at)
-            by_lane = self._entitled_by_lane(items)
-            labels_of = {item.item_id: _label_ids((item,)) for item in items}
-            written: dict[tuple[object, ...], tuple[Offer, ...]] = {}
-            rows: list[tuple[int, str, Sequence[Offer]]] = []
-            for lane in lanes:
-                entitled = by_lane.get(lane.id, {})
-                concerned = (
-                    items if touched is None else [item for item in items if not labels_of[item.item_id].isdisjoint(touched[lane.id])]
-                )
-                for item in concerned:
-                    # Items of one import mostly share their shape; what follows from it is derived once.
-                    shape = (lane.id, item.whole, item.portions, item.compilation, item.instead_of)
-                    if shape not in written:
-                        written[shape] = offers(item, entitled, self._labels, self._scheme, at=self._at)
-                    if written[shape] or not fresh:
-                        rows.append((lane.id, item.item_id, written[shape]))
-            store.replace_offers(self._connection, rows, fresh=fresh)
+            self._offer(lanes, items, fresh=fresh, touched=touched)
             if index:
                 self._search.index(items, lanes, fresh=fresh)
+
+    def _offer(
+        self,
+        lanes: Sequence[Lane],
+        items: Sequence[ItemTimeline],
+        *,
+        fresh: bool,
+        touched: Mapping[int, Collection[int]] | None = None,
+    ) -> None:
+        by_lane = self._entitled_by_lane(items)
+        shapes = _Shapes(items)
+        labels_of = [] if touched is None else [_label_ids((item,)) for item in items]
+        rows: list[tuple[int, str, Sequence[Offer]]] = []
+        for lane in lanes:
+            entitled = by_lane.get(lane.id, {})
+            written: dict[object, tuple[Offer, ...]] = {None: ()}
+            for place, (item, (shape, same)) in enumerate(zip(items, shapes.seen_by(entitled), strict=True)):
+                if touched is not None and labels_of[place].isdisjoint(touched[lane.id]):
+                    continue
+                if shape not in written:
+                    written[shape] = offers(same, entitled, self._labels, self._scheme, at=self._at)
+                if written[shape] or not fresh:
+                    rows.append((lane.id, item.item_id, written[shape]))
+        store.replace_offers(self._connection, rows, fresh=fresh)
 
     def _entitled_by_lane(self, items: Sequence[ItemTimeline]) -> dict[int, dict[int, list[Stretch]]]:
         by_lane: dict[int, dict[int, list[Stretch]]] = {}
         for (lane, label), stretches in store.entitlements(self._connection, _label_ids(items)).items():
             by_lane.setdefault(lane, {})[label] = stretches
         return by_lane
+
+
+class _Shapes:
+    """Items by what their offers follow from, so that it is derived once for all that share it: items of one import mostly do.
+
+    To a lane an item that goes out in portions is those of its portions that may ever be released to it, each kind once; one that goes
+    out whole is nothing where some part never is.
+    """
+
+    def __init__(self, items: Sequence[ItemTimeline]) -> None:
+        self._items: Final = items
+        numbers: dict[tuple[int, tuple[LabelStretch, ...]], int] = {}
+        self._kinds: Final = [frozenset([numbers.setdefault(portion, len(numbers)) for portion in item.portions]) for item in items]
+        self._portions: Final = list(numbers)
+
+    def seen_by(self, entitled: Mapping[int, Sequence[Stretch]]) -> Iterator[tuple[object, ItemTimeline]]:
+        """For each item its shape, None where nothing of it is ever released, and an item with the same offers.
+
+        Args:
+            entitled: as for `offers`.
+        """
+        ever = frozenset([kind for kind, (_, timeline) in enumerate(self._portions) if any(entitled.get(one.label_id) for one in timeline)])
+        same: dict[object, ItemTimeline] = {}
+        for item, kinds in zip(self._items, self._kinds, strict=True):
+            shape: object = None
+            if item.instead_of:
+                # What stands instead of what is a matter of places.
+                shape = (item.whole, item.portions, item.compilation, item.instead_of) if kinds & ever else None
+            elif not item.whole and item.compilation is None:
+                kinds = kinds & ever
+                shape = kinds or None
+            elif kinds <= ever:
+                shape = (item.whole, kinds, item.compilation)
+            if shape is not None and not item.instead_of:
+                if shape not in same:
+                    same[shape] = replace(item, portions=tuple([self._portions[kind] for kind in sorted(kinds)]))
+                yield shape, same[shape]
+            else:
+                yield shape, item
 
 
 def _label_ids(items: Iterable[ItemTimeline]) -> set[int]:

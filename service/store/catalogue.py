@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, text
 
-from service.store.database import sought
+from service.store.database import insert_rows, sought
 from service.store.tables import FOREVER, as_bytes
 
 _CHUNK: Final = 400
@@ -236,28 +236,22 @@ def add_version_portions(
     """
     nowhere = (None, None)
     rows = [
-        {
-            "version": version_id,
-            "position": position,
-            "portion": portion,
-            "marking": marking,
-            "within": within,
-            "place": place,
-            "instead_of": (instead_of or {}).get((version_id, position)),
-            "declassify_on": (declassify_on or {}).get((version_id, position)),
-        }
+        (
+            version_id,
+            position,
+            portion,
+            marking,
+            within,
+            place,
+            (instead_of or {}).get((version_id, position)),
+            (declassify_on or {}).get((version_id, position)),
+        )
         for version_id, own in portions.items()
         for position, (portion, marking) in enumerate(own)
         for within, place in ((parts or {}).get((version_id, position), nowhere),)
     ]
-    if rows:
-        connection.execute(
-            text(
-                "INSERT INTO version_portion (version_id, position, portion_id, marking, within, place, instead_of, declassify_on) "
-                "VALUES (:version, :position, :portion, :marking, :within, :place, :instead_of, :declassify_on)"
-            ),
-            rows,
-        )
+    columns = ("version_id", "position", "portion_id", "marking", "within", "place", "instead_of", "declassify_on")
+    insert_rows(connection, "version_portion", columns, rows)
 
 
 def version_in_force(connection: Connection, item_id: str) -> VersionRecord | None:
@@ -277,22 +271,15 @@ def latest_version_number(connection: Connection, item_id: str) -> int:
 
 
 def add_portions(connection: Connection, portions: Iterable[PortionRecord]) -> None:
-    rows = [
-        {
-            "id": portion.id, "item": portion.item_id, "kind": portion.kind, "content": portion.content,
-            "sha256": portion.content_sha256, "name": portion.name, "media_type": portion.media_type, "size": portion.size,
-            "changed_at": portion.changed_at,
-        }
-        for portion in portions
-    ]  # fmt: skip
-    if rows:
-        connection.execute(
-            text(
-                "INSERT INTO portion (id, item_id, kind, content, content_sha256, name, media_type, size, changed_at) "
-                "VALUES (:id, :item, :kind, :content, :sha256, :name, :media_type, :size, :changed_at)"
-            ),
-            rows,
-        )
+    insert_rows(
+        connection,
+        "portion",
+        ("id", "item_id", "kind", "content", "content_sha256", "name", "media_type", "size", "changed_at"),
+        [
+            (one.id, one.item_id, one.kind, one.content, one.content_sha256, one.name, one.media_type, one.size, one.changed_at)
+            for one in portions
+        ],
+    )
 
 
 def portions_of_version(connection: Connection, version_id: int) -> list[tuple[PortionRecord, str]]:
@@ -328,15 +315,16 @@ def _portion(row: Row[Any]) -> PortionRecord:
 
 def add_timeline(connection: Connection, timelines: Mapping[str, Sequence[LabelStretch]]) -> None:
     """Give portions (or an item's compilation, under the item's id) their labels through time."""
-    rows = [
-        {"id": timeline_id, "from_at": stretch.from_at, "until": stretch.until, "label": stretch.label_id}
-        for timeline_id, stretches in timelines.items()
-        for stretch in stretches
-    ]
-    if rows:
-        connection.execute(
-            text("INSERT INTO portion_label (portion_id, from_at, until, label_id) VALUES (:id, :from_at, :until, :label)"), rows
-        )
+    insert_rows(
+        connection,
+        "portion_label",
+        ("portion_id", "from_at", "until", "label_id"),
+        [
+            (timeline_id, stretch.from_at, stretch.until, stretch.label_id)
+            for timeline_id, stretches in timelines.items()
+            for stretch in stretches
+        ],
+    )
 
 
 def end_timeline(connection: Connection, timeline_id: str, *, at: int) -> None:
@@ -360,11 +348,7 @@ def timelines_of(connection: Connection, timeline_ids: Collection[str], *, at: i
 
 def add_label_sets(connection: Connection, stretches: Sequence[tuple[str, int, int, int]]) -> None:
     """Give items their label sets through time, as (item id, from, until, label set id)."""
-    if stretches:
-        connection.execute(
-            text("INSERT INTO item_label_set (item_id, from_at, until, label_set_id) VALUES (:item, :from_at, :until, :set)"),
-            [{"item": item, "from_at": from_at, "until": until, "set": set_id} for item, from_at, until, set_id in stretches],
-        )
+    insert_rows(connection, "item_label_set", ("item_id", "from_at", "until", "label_set_id"), stretches)
 
 
 def end_label_sets(connection: Connection, item_id: str, *, at: int) -> None:

@@ -158,6 +158,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         cursor.close()
 
 
+def insert_rows(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows as they are, by the driver's own statement: naming each value of a hundred thousand costs more than writing it."""
+    if rows:
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        marks = ", ".join([mark] * len(columns))
+        connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", list(rows))
+
+
 def sought(value: str) -> str:
     """A text from outside to be looked for: PostgreSQL takes no NUL, so none that is kept has one, and this one is found nowhere."""
     return value.replace("\x00", "\ufffd")

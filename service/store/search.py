@@ -24,7 +24,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, text
 
-from service.store.database import sought
+from service.store.database import insert_rows, sought
 from service.store.visibility import Listed, Place, Stretch, page
 
 INDEX_TABLES: Final = frozenset({"search_index", "search_index_data", "search_index_idx", "search_index_config"})
@@ -196,22 +196,19 @@ def rows_of(connection: Connection, item_ids: Collection[str]) -> dict[str, list
 def add_rows(connection: Connection, rows: Iterable[Row]) -> None:
     """Let these be found. Only inside `Database.acting`, where nobody else takes an id."""
     next_id = int(connection.execute(text("SELECT COALESCE(MAX(id), 0) + 1 FROM search_row")).scalar_one())
-    written: list[dict[str, object]] = []
+    written: list[tuple[object, ...]] = []
     terms: list[tuple[int, list[str]]] = []
     long: set[int] = set()
     for row_id, row in enumerate(rows, start=next_id):
-        written.append({"id": row_id, "item": row.item_id, "group": row.group_id, "portion": row.portion_id, "body": row.body})
+        written.append((row_id, row.item_id, row.group_id, row.portion_id, row.body))
         terms.append((row_id, _terms(row.group_id, row.body, long)))
     if not written:
         return
-    connection.execute(
-        text("INSERT INTO search_row (id, item_id, group_id, portion_id, body) VALUES (:id, :item, :group, :portion, :body)"), written
-    )
+    insert_rows(connection, "search_row", ("id", "item_id", "group_id", "portion_id", "body"), written)
     if long:
         connection.execute(text("UPDATE search_group SET long = 1 WHERE id = :id"), [{"id": group_id} for group_id in long])
     if _is_sqlite(connection):
-        insert = "INSERT INTO search_index (rowid, words) VALUES (:id, :words)"
-        connection.execute(text(insert), [{"id": row_id, "words": " ".join(own)} for row_id, own in terms])
+        insert_rows(connection, "search_index", ("rowid", "words"), [(row_id, " ".join(own)) for row_id, own in terms])
     else:
         insert = "INSERT INTO search_index (id, words) VALUES (:id, array_to_tsvector(CAST(:words AS text[])))"
         connection.execute(text(insert), [{"id": row_id, "words": own} for row_id, own in terms])

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, text
 
-from service.store.database import sought
+from service.store.database import insert_rows, sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,36 +135,22 @@ def items_with_labels(connection: Connection, label_ids: Collection[int], *, at:
 def replace_offers(connection: Connection, offers: Iterable[tuple[int, str, Sequence[Offer]]], *, fresh: bool = False) -> None:
     """Put these offers in the place of what each (lane id, item id) had; `fresh` where there was nothing."""
     pairs: list[dict[str, object]] = []
-    rows: list[dict[str, object]] = []
-    category_rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
+    category_rows: list[tuple[object, ...]] = []
     for lane, item, stretches in offers:
-        pairs.append({"lane": lane, "item": item})
+        if not fresh:
+            pairs.append({"lane": lane, "item": item})
         for offer in stretches:
-            row = {
-                "lane": lane, "item": item, "from_at": offer.from_at, "until": offer.until,
-                "visible_since": offer.visible_since, "level": offer.level,
-            }  # fmt: skip
+            row = (lane, item, offer.from_at, offer.until, offer.visible_since, offer.level)
             rows.append(row)
-            category_rows.extend({**row, "category": category} for category in offer.categories)
-    if pairs and not fresh:
+            for category in offer.categories:
+                category_rows.append((*row, category))
+    if pairs:
         connection.execute(text("DELETE FROM offer WHERE item_id = :item AND lane_id = :lane"), pairs)
         connection.execute(text("DELETE FROM offer_category WHERE item_id = :item AND lane_id = :lane"), pairs)
-    if rows:
-        connection.execute(
-            text(
-                "INSERT INTO offer (lane_id, item_id, from_at, until, visible_since, level) "
-                "VALUES (:lane, :item, :from_at, :until, :visible_since, :level)"
-            ),
-            rows,
-        )
-    if category_rows:
-        connection.execute(
-            text(
-                "INSERT INTO offer_category (lane_id, item_id, category, from_at, until, visible_since, level) "
-                "VALUES (:lane, :item, :category, :from_at, :until, :visible_since, :level)"
-            ),
-            category_rows,
-        )
+    columns = ("lane_id", "item_id", "from_at", "until", "visible_since", "level")
+    insert_rows(connection, "offer", columns, rows)
+    insert_rows(connection, "offer_category", (*columns, "category"), category_rows)
 
 
 def drop_offers(connection: Connection, item_id: str) -> None:

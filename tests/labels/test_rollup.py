@@ -13,7 +13,7 @@ from service.errors import Rejected
 from service.labels.label import UNRESTRICTED, Label
 from service.labels.markings import profile_of
 from service.labels.precedence import required_of
-from service.labels.rollup import banner_fault, copy_label, copy_portion_label, roll_up
+from service.labels.rollup import Departures, banner_fault, copy_label, copy_portion_label, departures, roll_up
 from service.labels.scheme import AudienceOnCopies, Scheme, UnknownName
 
 SCHEME = Scheme.from_mapping(
@@ -145,6 +145,21 @@ def test_the_own_code_stays_beside_a_community_that_holds_it() -> None:
 @given(st.lists(LABELS, min_size=1, max_size=4))
 def test_a_roll_up_is_a_lawful_banner_of_its_parts(labels: list[Label]) -> None:
     assert banner_fault(rolled(*labels), labels, scheme=SCHEME, members=MEMBERS) is None
+
+
+@given(st.lists(LABELS, min_size=1, max_size=4))
+def test_a_roll_up_holds_back_nothing_that_all_its_parts_allow(labels: list[Label]) -> None:
+    assert departures(rolled(*labels), labels, scheme=SCHEME, members=MEMBERS) == Departures(None, ())
+
+
+@given(LABELS, st.lists(LABELS, min_size=1, max_size=3))
+def test_a_banner_without_excess_is_no_stricter_than_all_its_parts_together(banner: Label, labels: list[Label]) -> None:
+    together = rolled(*labels)
+    if not departures(banner, labels, scheme=SCHEME, members=MEMBERS).excess:
+        assert SCHEME.rank(banner.level) <= SCHEME.rank(together.level)
+        assert set(banner.caveats) <= set(together.caveats)
+        assert reach(banner.releasable_to) >= reach(together.releasable_to)
+        assert looks(banner) >= looks(together)
 
 
 @given(LABELS, st.lists(LABELS, min_size=1, max_size=3))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from service.errors import Busy, Conflict, Rejected
 from service.policy import read_directory
@@ -257,6 +258,21 @@ def test_a_batch_is_one_act_of_so_many_items_and_its_leaf_names_them(installatio
     entry = latest_officers_entry(installation)
     assert (entry["face"]["type"], entry["face"]["client"], len(entry["face"]["items"])) == ("item.import", OFFICER.client, 1)
     assert [(one["ref"], one["version"], one["result"]) for one in entry["record"]["details"]["stored"]] == [("i-6", 1, "stored")]
+
+
+def test_what_comes_in_at_once_is_asked_of_the_database_at_once(installation: Installation) -> None:
+    """Not line by line: an import of a hundred thousand items is bounded by that."""
+
+    def statements(*lines: dict[str, Any]) -> int:
+        ran: list[str] = []
+        engine = installation.database.engine
+        event.listen(engine, "before_cursor_execute", watch := lambda _1, _2, sql, _3, _4, _5: ran.append(sql))
+        assert imported(installation, *lines) == [{"imported": len(lines), "quarantined": 0, "refused": 0}]
+        event.remove(engine, "before_cursor_execute", watch)
+        return len(ran)
+
+    statements(item("a"), item("b"))
+    assert statements(*(item(f"few-{number}") for number in range(3))) == statements(*(item(f"many-{number}") for number in range(60)))
 
 
 def test_a_batch_ends_with_its_bytes_too(installation: Installation) -> None:

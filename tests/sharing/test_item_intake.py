@@ -281,7 +281,7 @@ def test_what_stood_back_only_because_it_had_to_go_out_whole_is_told_of_when_it_
 
 
 def test_an_item_twice_in_one_import_has_two_versions(world: World) -> None:
-    report = world.load(item("r", text_portion("first")), item("r", text_portion("second")), update=True)
+    report = world.load(*(item("r", text_portion(text), marking="UNCLASSIFIED") for text in ("first", "second")), update=True)
     assert report == [{"imported": 2, "quarantined": 0, "refused": 0}]
     (line,) = world.listed("AUS")[0]
     assert [one["text"] for one in world.item("AUS", line["id"])["portions"]] == ["second"]  # type: ignore[index]

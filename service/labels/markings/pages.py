@@ -16,13 +16,13 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from service.errors import Rejected
+from service.labels import rollup
 from service.labels.label import UNRESTRICTED, Label
 from service.labels.markings import profile_of
 from service.labels.markings.base import Marking, MarkingError, MarkingProfile, Unresolved, closest, shown
 from service.labels.markings.ic2016 import Ic2016Profile, Reading
 from service.labels.markings.ic2016_pages import PageFault, departures, tightest
 from service.labels.markings.register import Register
-from service.labels.rollup import banner_fault, roll_up, wider
 
 PORTIONS_MAX: Final = 10_000
 """Portions of the longest page that is judged."""
@@ -183,7 +183,7 @@ class _LabelledPage:
     def __init__(self, portions: Sequence[str], banner: str | None, *, profile: MarkingProfile, register: Register) -> None:
         self._register = register
         self._labels = _each(portions, self._label)
-        self._rolled = roll_up(self._labels, scheme=register.scheme, members=register.members)
+        self._rolled = rollup.roll_up(self._labels, scheme=register.scheme, members=register.members)
         self._banner = self._rolled if banner is None else self._label(banner, False, "banner")
         try:
             self.required = profile.write_banner(self._rolled)
@@ -192,23 +192,8 @@ class _LabelledPage:
             raise PageError(f"the portions together have no banner: {error}") from None
 
     def departures(self) -> tuple[Sequence[str], Sequence[str]]:
-        scheme, members = self._register.scheme, self._register.members
-        given, required = self._banner, self._rolled
-        fault = banner_fault(given, self._labels, scheme=scheme, members=members)
-        strict = []
-        if scheme.rank(given.level) > scheme.rank(required.level):
-            strict.append(f"level {shown(given.level)} is above {shown(required.level)}, the highest of the portions")
-        strict += [f"caveat {shown(each)} is more than the portions require" for each in given.caveats if each not in required.caveats]
-        for action, has, needs in (
-            ("release", given.releasable_to, required.releasable_to),
-            ("display", _seen_by(given), _seen_by(required)),
-        ):
-            under = wider(needs, [has], scheme=scheme, members=members)
-            if under == "*":
-                strict.append(f"the banner names an audience for {action}, and no portion does")
-            elif under is not None:
-                strict.append(f"{shown(under)} is in the audience for {action} of every portion, and not in the banner's")
-        return ([] if fault is None else [fault]), strict
+        found = rollup.departures(self._banner, self._labels, scheme=self._register.scheme, members=self._register.members)
+        return ([] if found.fault is None else [found.fault]), found.excess
 
     def _label(self, text: str, portion: bool, what: str) -> Label:
         try:
@@ -227,9 +212,3 @@ def as_label(marking: Marking, *, own: str) -> Label:
         originators=marking.originators or (own,),
         display_to=None if marking.display_to is None else (*(released or ()), *marking.display_to),
     )
-
-
-def _seen_by(label: Label) -> tuple[str, ...]:
-    if UNRESTRICTED in (label.releasable_to, label.shown_to):
-        return UNRESTRICTED
-    return (*label.releasable_to, *label.shown_to)

@@ -202,6 +202,12 @@ def test_a_label_that_no_marking_can_say_is_not_written(label: Label, kind: type
         pytest.param("SECRET//REL TO", 8, "`REL TO` without a code", None, id="a-list-of-nothing"),
         pytest.param("SECRET//DISPLAY ONLY", 8, "`DISPLAY ONLY` without a code", None, id="a-display-list-of-nothing"),
         pytest.param("SECRET//REL TO USA JPN", 15, "expected commas between codes", "SECRET//REL TO USA, JPN", id="no-comma"),
+        # There is an Andorra (AND); it is not what was meant, and any other word looks like a code.
+        pytest.param("SECRET//REL TO USA AND JPN", 15, "expected commas between codes", "SECRET//REL TO USA, JPN", id="and"),
+        pytest.param("SECRET//REL TO USA, JPN ONLY", 20, "expected commas between codes", None, id="only"),
+        pytest.param("SECRET//REL TO USA JPN EXCEPT FOR DATA", 15, "expected commas between codes", None, id="except"),
+        pytest.param("SECRET//REL TO USA, GBR NOFORN", 20, "expected commas between codes", None, id="nobody-among-the-codes"),
+        pytest.param("SECRET//REL TO USA;JPN", 18, "is no character of a marking", None, id="what-would-join-two-codes"),
         pytest.param("SECRET//REL TO USA,, JPN", 19, "nothing between the commas", "SECRET//REL TO USA, JPN", id="two-commas"),
         pytest.param("SECRET//REL TO USA, J_N", 20, "`J_N` is not a code", None, id="not-a-code"),
         pytest.param("SECRET//REL TO USA, NOFORN", 20, "`NOFORN` is not a code", None, id="nobody-in-a-list"),

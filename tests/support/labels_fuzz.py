@@ -61,6 +61,7 @@ def hold(text: str, profile: MarkingProfile, *, scheme: Scheme, portion: bool) -
         assert "\n" not in str(error)
         if error.nearest is not None:
             _legal_on_its_page(error.nearest, profile, portion=portion)
+            _says_what_was_written(error.nearest, text, scheme)
         return None
     assert marking.text == text
     _no_wider_than_its_words(marking, text, scheme)
@@ -73,6 +74,34 @@ def _legal_on_its_page(text: str, profile: MarkingProfile, *, portion: bool) -> 
         profile.reading(text, portion=portion)
     else:
         assert profile.parse_portion(text) if portion else profile.parse_banner(text)
+
+
+def _says_what_was_written(nearest: str, text: str, scheme: Scheme) -> None:
+    """A nearest marking names nobody whom the text does not name, and leaves out nothing that narrows it: it mends slips in words alone."""
+    before, after = (set(re.findall(r"[A-Z0-9]+", one.upper())) for one in (text, nearest))
+    for opening in ("REL TO ", "DISPLAY ONLY ", "FGI ", "JOINT "):
+        listed = re.search(rf"{opening}([A-Z0-9 ,-]+)", nearest)
+        if listed and opening in ("REL TO ", "DISPLAY ONLY "):
+            named = {code.strip() for code in listed[1].split(",")}
+            assert named <= set(re.findall(r"[A-Z0-9-]+", text.upper())) | {scheme.own}, (text, nearest)
+    assert not _CODES & before - after - {"NATO", scheme.own}, (text, nearest)
+    for words in (
+        *({"NOFORN", "NF"}, {"ORCON", "OC"}, {"FOUO"}, {"FISA"}, {"LES"}, {"SBU"}, {"SSI"}, {"SI"}, {"TK"}, {"HCS"}, {"SAR"}),
+        *({"RD"}, {"FRD"}, {"UCNI", "DCNI"}, {"TFNI"}, {"ATOMAL"}, {"NODIS", "ND"}, {"EXDIS", "XD"}, {"DS"}, {"EYES", "REL"}),
+    ):
+        assert not words & before or words & after or _spelled_out(words, nearest), (text, nearest)
+
+
+def _spelled_out(words: set[str], nearest: str) -> bool:
+    return any(each in nearest for word in words for each in _LONG.get(word, ()))
+
+
+_LONG = {
+    "LES": ("LAW ENFORCEMENT SENSITIVE",),
+    "SAR": ("SPECIAL ACCESS",),
+    "DS": ("LIMDIS", "LIMITED DISTRIBUTION", "DEA SENSITIVE"),
+    "SSI": ("SENSITIVE SECURITY",),
+}
 
 
 def _no_wider_than_its_words(marking: Marking, text: str, scheme: Scheme) -> None:

@@ -7,7 +7,8 @@ verbatim. What a marking leaves unsaid (categories, originators, what it means t
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -139,3 +140,50 @@ def closest(word: str, vocabulary: Iterable[str]) -> list[str]:
 def _closest(word: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
     # The same slips come in many items of one import, and a comparison costs more than reading a marking.
     return tuple(difflib.get_close_matches(word, sorted(vocabulary), n=2, cutoff=SIMILARITY))
+
+
+_SLIP = 0.7
+"""How alike a word and the one in its place are, of 1: `OLNY` for `ONLY`, not `THE` for `TCHEQUE`."""
+_WORD = re.compile(r"[A-Z0-9]+")
+_BETWEEN_CODES = frozenset({"AND", "ET"})
+"""Words that people write where a list has its comma."""
+_SAID_OTHERWISE = frozenset({"REL", "RELEASE", "RELEASABLE", "COMMUNICABLE"})
+_POLICIES = frozenset({"NATO", "OTAN"})
+"""Words before a level, in whose place the highest has one of its own."""
+_ADDED = frozenset({"NATO", "COSMIC", "ONLY", "REL", "RELEASABLE", "TO"})
+"""What a mended marking may have more: words that say nothing more, or that let fewer have it."""
+
+
+def listed_codes(words: str, known: Collection[str]) -> list[str] | None:
+    """The codes that stand together without commas; None where a word among them is not surely one.
+
+    `USA AND JPN` are two: that there is an Andorra is no reason to offer it a document. Any word looks like a code
+    (`EXCEPT`), so that none counts as one but those that exist.
+    """
+    found = [word for word in re.split(r"[ \t\r\n/&]+", words) if word and word not in _BETWEEN_CODES]
+    return found if len(found) > 1 and all(word in known for word in found) else None
+
+
+def keeps_its_words(written: str, mended: str, *, own: str, spoken: Collection[str]) -> bool:
+    """Whether a mended marking says what was written, but for slips: no word is left out, and none has come in.
+
+    A word left out could be what kept it narrow (`GBR/USA ONLY`), one that came in could be a code. Both texts are upper case, without
+    accents. Of the own code there may be more or less: it means nothing to a decision.
+
+    Args:
+        spoken: words that the profile knows, which are no slips for others (`&SI` is not `SSI`).
+    """
+    before, after = (frozenset(_WORD.findall(text)) for text in (written, mended))
+    left_out, come_in = before - after - {*_BETWEEN_CODES, own}, after - before - {*_ADDED, own}
+    if after & _SAID_OTHERWISE:
+        left_out -= _SAID_OTHERWISE
+    if "COSMIC" in after:
+        left_out -= _POLICIES
+    # Of two letters everything is like everything.
+    return all(len(word) > 2 and word not in spoken and _is_slip(word, after - before) for word in left_out) and all(
+        _is_slip(word, before - after) for word in come_in
+    )
+
+
+def _is_slip(word: str, others: Collection[str]) -> bool:
+    return any(difflib.SequenceMatcher(None, word, other).ratio() >= _SLIP for other in others)

@@ -196,6 +196,7 @@ class Ic2016Profile(SlashedProfile):
 
     def __init__(self, scheme: Scheme) -> None:
         super().__init__(scheme, CONTROLS, _TITLES)
+        self._spoken |= _RESERVED
         added = sorted(set(scheme.caveats) - {control.code for control in CONTROLS})
         self._other = (*(control.code for control in OTHER), *added)
         self._listed_by_register = {word: control.code for control in CONTROLS for word in control.words}
@@ -257,8 +258,9 @@ class Ic2016Profile(SlashedProfile):
             controls=reading.controls,
         )
 
-    def _strict(self, text: str, *, portion: bool) -> str:
-        return self.written(self._reading(text, portion=portion), portion=portion)
+    def _strict(self, text: str, *, portion: bool) -> tuple[str, frozenset[str]]:
+        reading = self._reading(text, portion=portion)
+        return self.written(reading, portion=portion), frozenset(reading.codes)
 
     def _reading(self, text: str, *, portion: bool) -> Reading:
         tokens = list(tokens_of(text, *bounds(text)))

@@ -35,7 +35,18 @@ from typing import Final
 
 from service.errors import Rejected
 from service.labels.label import Label
-from service.labels.markings.base import MARKING_CHARACTERS_MAX, Marking, MarkingError, Unresolved, closest, marking_part, shown
+from service.labels.markings import ismcat
+from service.labels.markings.base import (
+    MARKING_CHARACTERS_MAX,
+    Marking,
+    MarkingError,
+    Unresolved,
+    closest,
+    keeps_its_words,
+    listed_codes,
+    marking_part,
+    shown,
+)
 from service.labels.markings.nato_spif import (
     CATEGORIES,
     CLASSIFICATIONS,
@@ -127,6 +138,7 @@ class NatoProfile:
         self._administrative = {_folded(each.value): code for code, each in known.items()}
         sensitivities = {_folded(each.value): code for code, each in CATEGORIES[TagSet.SENSITIVITY].items()}
         self._sensitivities = sensitivities | {code: code for code in (*sensitivities.values(), *scheme.caveats) if code not in known}
+        self._spoken = frozenset((*self._sensitivities, *self._administrative, *marks, *_LEVEL_WORDS, _COSMIC))
         self._sensitivity = _alternatives(self._sensitivities)
         self._mark = _alternatives(marks)
 
@@ -173,7 +185,7 @@ class NatoProfile:
             return self._read(text)
         except _Fault as fault:
             kind = MarkingError if fault.code == _MALFORMED else Unresolved
-            nearest = self._nearest(fault, deep=REPAIRS_DEEP)
+            nearest = self._nearest(_folded(text), fault, deep=REPAIRS_DEEP)
             message = f"{fault.message} at character {fault.offset} of marking"
             raise kind(message, text=text, offset=fault.offset, code=fault.code, nearest=nearest) from None
 
@@ -240,22 +252,25 @@ class NatoProfile:
             audience = ()
         return Marking(level, audience, None, tuple(sorted(caveats)), text)
 
-    def _nearest(self, fault: _Fault, *, deep: int) -> str | None:
-        """The first repair that can be read, or that can be mended further, in strict form."""
+    def _nearest(self, written: str, fault: _Fault, *, deep: int) -> str | None:
+        """The first repair that says what was written and can be read, or can be mended further; in strict form."""
         if not deep:
             return None
         for repair in fault.repairs:
+            if not keeps_its_words(written, _folded(repair), own=self._scheme.own, spoken=self._spoken):
+                continue
             try:
                 said = self._read(repair)
                 self._marking(said, repair)
             except _Fault as next_fault:
-                mended = self._nearest(next_fault, deep=deep - 1)
+                mended = self._nearest(written, next_fault, deep=deep - 1)
                 if mended is not None:
                     return mended
             except Unresolved:
                 continue
             else:
-                return display(said, Language.ENGLISH)
+                if all(_is_named(code, written, _folded(repair)) for code in (*said.releasable_to, *said.only) if code != NATO):
+                    return display(said, Language.ENGLISH)
         return None
 
     # Text.
@@ -402,7 +417,7 @@ class NatoProfile:
                 raise _Fault("nothing between the commas of a list, expected a name or a code,", offset=at, repairs=[without])
             code = _code_of_word(word)
             if not CODE.fullmatch(code) or code in _RESERVED or code in _POLICIES[1:]:
-                raise self._no_code(text, word, at, end)
+                raise self._no_code(text, word, at, at + len(folded[at:end].rstrip(_BLANK)))
             codes.append(code)
             places.setdefault(code, at)
             at = _past(folded, end, stop, _BLANK)
@@ -411,10 +426,10 @@ class NatoProfile:
             at += 1
 
     def _no_code(self, text: str, word: str, at: int, end: int) -> _Fault:
-        near = [f"{text[:at]}{_PHRASES[each]}{text[end:]}" for each in closest(word, _PHRASES)]
-        parts = word.split()
-        if len(parts) > 1 and all(CODE.fullmatch(_code_of_word(part)) for part in parts):
-            near.append(f"{text[:at]}{', '.join(parts)}{text[end:]}")
+        near = [f"{text[:at]}{each}{text[end:]}" for each in closest(word, _PHRASES)]
+        listed = listed_codes(word, {*_PHRASES, *_PHRASES.values(), *ismcat.codes(), *self._scheme.expandable, self._scheme.own})
+        if listed:
+            near.append(f"{text[:at]}{', '.join(listed)}{text[end:]}")
         return _Fault(f"{shown(word)} is no name or code, expected one like `Japan` or `JPN`,", offset=at, repairs=near)
 
     def _terms(self, text: str, folded: str, at: int, end: int, places: dict[str, int]) -> tuple[str, ...]:
@@ -562,6 +577,17 @@ _PUBLIC_OF: Final = {
 def _code_of_word(word: str) -> str:
     """The code of a folded name or code."""
     return _PHRASES.get(word, word)
+
+
+def _is_named(code: str, written: str, mended: str) -> bool:
+    """Whether a code stands in what was written, or a mended marking has one of its names, in full."""
+    words = set(_WORD.findall(mended))
+    return code in re.findall(r"[A-Z0-9-]+", written) or any(
+        named == code and words.issuperset(_WORD.findall(phrase)) for phrase, named in _PHRASES.items() if phrase != code
+    )
+
+
+_WORD: Final = re.compile(r"[A-Z0-9]+")
 
 
 def _past(folded: str, at: int, stop: int, characters: str) -> int:

@@ -1,7 +1,6 @@
 """The register: what a page of markings is read against. A bundle's, or the published one of a profile.
 
-Pure but for the package's own tables, read once: `ismcat_2022.csv`, the codes and communities of ODNI's ISMCAT
-V2022-NOV (public release without restriction), with each community's members where it may be expanded.
+Pure. The published codes and communities are those of `ismcat`.
 
 A page is judged by its markings alone, whoever the partners of a bundle are: `widened` gives a bundle's register the
 published words and codes beside its own. What an item may hold is narrower, and `intake` decides it.
@@ -9,23 +8,18 @@ published words and codes beside its own. What an item may hold is narrower, and
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
-from types import MappingProxyType
 from typing import Final
 
+from service.labels.markings import ismcat
 from service.labels.markings.ic2016_words import CONTROL_CODES, LADDER, NATO
 from service.labels.markings.nato_spif import CATEGORIES, TagSet
 from service.labels.rollup import Members
-from service.labels.scheme import CODE, AudienceOnCopies, Level, Profile, ReleasableIn, Scheme
+from service.labels.scheme import AudienceOnCopies, Level, Profile, ReleasableIn, Scheme
 
 LevelOf = Callable[[str, str], str | None]
 """(issuer, name on its ladder) to the level of ours that it equals; `None` where no table has it."""
-
-TABLE: Final = "ismcat_2022.csv"
 
 _MARKS: Final = {"UNCLASSIFIED": "U", "RESTRICTED": "R", "CONFIDENTIAL": "C", "SECRET": "S", "TOP SECRET": "TS"}
 _NATO_MARKS: Final = {"UNCLASSIFIED": "NU", "RESTRICTED": "NR", "CONFIDENTIAL": "NC", "SECRET": "NS", "TOP SECRET": "CTS"}
@@ -48,7 +42,7 @@ def published(profile: Profile) -> Register:
     Its own code is that of the profile's owner: for `NATO-4774` an organisation that no audience names, for `TLP-2` the
     protocol's editor. `PLAIN` has no owner; it takes that of `IC-2016`.
     """
-    codes, members = _table()
+    codes, members = ismcat.codes(), ismcat.members()
     own, marks, caveats = "USA", _MARKS, CONTROL_CODES
     match profile:
         case Profile.PLAIN:
@@ -110,13 +104,3 @@ def _equal_by_name(name: str, scheme: Scheme) -> str | None:
         return None
     names = {level.name for level in scheme.levels}
     return next((each for each in LADDER[LADDER.index(bare) :] if each in names), None)
-
-
-@cache
-def _table() -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
-    """All codes, and the members of those communities that may be expanded."""
-    text = resources.files("service.labels.markings").joinpath(TABLE).read_text(encoding="utf-8")
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
-    members = {row["code"]: frozenset(row["members"].split()) for row in rows if row["members"]}
-    codes = frozenset(row["code"] for row in rows if CODE.fullmatch(row["code"]))
-    return codes, MappingProxyType({code: found for code, found in members.items() if code in codes})

@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from service.labels.label import Label
+from service.labels.markings import ismcat
 from service.labels.markings.base import (
     MARKING_CHARACTERS_MAX,
     Marking,
     MarkingError,
     Unresolved,
     closest,
+    keeps_its_words,
+    listed_codes,
     marking_part,
     shown,
 )
@@ -36,6 +39,7 @@ _Read = TypeVar("_Read")
 _MALFORMED = "malformed-marking"
 _BLANK = " \t\r\n"
 _FOREIGN_CHARACTER = re.compile(r"[^A-Za-z0-9 \t,/_&.()-]")
+_CODES = re.compile(r"[A-Z0-9-]+")
 _SLASHES = re.compile(r"/+")
 _RELEASE_SLIP = re.compile(r"REL(?:EASE|EASABLE)?[ -]?(?:TO)? (?P<codes>.+)")
 _NO_FOREIGN = ("NOFORN", "NF")
@@ -109,6 +113,7 @@ class SlashedProfile(ABC):
         self._display_only = (_opening(_DISPLAY_ONLY),)
         self._release_as_banner = frozenset(titles.release_as_banner)
         self._caveat_of: dict[str, str] = {}
+        self._spoken = frozenset((*self._by_name, *self._by_mark, *self._no_foreign, *(word for each in controls for word in each.words)))
         reserved = {*self._no_foreign, *self._release_as_banner}
         for code, control in self._controls.items():
             for word in control.words:
@@ -167,26 +172,34 @@ class SlashedProfile(ABC):
             return read()
         except Fault as fault:
             kind = MarkingError if fault.code == _MALFORMED else Unresolved
-            nearest = self._nearest(fault, portion=portion, deep=REPAIRS_DEEP)
+            nearest = self._nearest(text, fault, portion=portion, deep=REPAIRS_DEEP)
             place = f"{fault.message} at character {fault.offset} of marking"
             raise kind(place, text=text, offset=fault.offset, code=fault.code, nearest=nearest) from None
 
-    def _nearest(self, fault: Fault, *, portion: bool, deep: int) -> str | None:
-        """The first repair that can be read, or that can be mended further, in strict form."""
+    def _nearest(self, written: str, fault: Fault, *, portion: bool, deep: int) -> str | None:
+        """The first repair that says what was written and can be read, or can be mended further; in strict form."""
         if not deep:
             return None
         for repair in fault.repairs:
+            if not keeps_its_words(written.upper(), repair.upper(), own=self._scheme.own, spoken=self._spoken):
+                continue
             try:
-                return self._strict(repair, portion=portion)
+                strict, codes = self._strict(repair, portion=portion)
             except Fault as next_fault:
-                mended = self._nearest(next_fault, portion=portion, deep=deep - 1)
+                mended = self._nearest(written, next_fault, portion=portion, deep=deep - 1)
                 if mended is not None:
                     return mended
+            else:
+                # A slip is mended in any word but a code: what was not named is offered to nobody.
+                if codes <= {*_CODES.findall(written.upper()), self._scheme.own}:
+                    return strict
         return None
 
-    def _strict(self, text: str, *, portion: bool) -> str:
-        """The text as the writer would write it."""
-        return self._compose(self._read(text, portion=portion), portion=portion)
+    def _strict(self, text: str, *, portion: bool) -> tuple[str, frozenset[str]]:
+        """The text as the writer would write it, and the codes it names."""
+        marking = self._read(text, portion=portion)
+        named = {*marking.originators, *(marking.releasable_to or ()), *(marking.display_to or ())}
+        return self._compose(marking, portion=portion), frozenset(named)
 
     def _read(self, text: str, *, portion: bool) -> Marking:
         start, end = bounds(text)
@@ -261,7 +274,8 @@ class SlashedProfile(ABC):
             if not code:
                 raise Fault(f"nothing between the commas of {opening}, expected a code,", offset=at, repairs=[without(text, place)])
             if len(code.split()) > 1:
-                repairs = [replaced(text, place, ", ".join(code.split()))]
+                listed = listed_codes(code, {*ismcat.codes(), *self._scheme.expandable, self._scheme.own})
+                repairs = [replaced(text, place, ", ".join(listed))] if listed else []
                 raise Fault(f"{shown(code)} is not a code, expected commas between codes,", offset=offset, repairs=repairs)
             if code in self._never_codes or not CODE.fullmatch(code):
                 raise Fault(f"{shown(code)} is not a code, expected one like `JPN`,", offset=offset)

@@ -1,13 +1,19 @@
-"""`entente marking parse`, `rollup`, `check`: markings by themselves, from files alone (DESIGN section 9).
+"""`entente marking parse`, `write`, `rollup`, `check`: markings by themselves, from files alone (DESIGN section 9).
 
 One JSON line in, one JSON line out, in order; nothing else on stdout. Nothing is decided here, and no data folder is needed.
 
     parse     {"marking": "(S//REL TO USA, JPN)"}                  what it says, below
+              {"xml": "<..."}                                      {"labels": [what each says, and what it is bound to]}
+    write     {"label": {...}} or {"marking": "..."}               {"banner": ..., "portion": ...}, or {"xml": "<..."}
     rollup    {"portions": ["(S//NF)", ...]}                       {"banner": the tightest lawful one}
     check     {"portions": ["(S//NF)", ...], "banner": "..."}      {"verdict": ..., "banner": the tightest lawful one, "why": ...}
 
 `parse` takes `portion` or `banner` in place of `marking` (which is a portion mark if it begins with a parenthesis), or a text
-alone as a JSON string. `rollup` takes a `banner` too, for marks that leave a part to it (`(S//REL)`). The verdict is the first
+alone as a JSON string; in `NATO-4774` a text may be a label of STANAG 4774 as XML. `xml` is such a label, or a binding of STANAG
+4778 with any number of them; each is answered with `created`, where it says when it was made, and `references` (`uri`,
+`media_type`). `write` takes a label (DESIGN section 9), or a marking that is to be written another way: `--format text` or
+`stanag4774`, which `NATO-4774` alone has, as well as `--language fr`; with `created`, a time, the XML says when it was made. What is
+written is read again first. `rollup` takes a `banner` too, for marks that leave a part to it (`(S//REL)`). The verdict is the first
 that applies of `invalid`, `too loose`, `too strict`; or else `ok`, and `banner` then is the one given, as it is to be written.
 
 `parse` answers `marking` (as given), `level`, `releasable_to` (`["*"]` where no audience is named, `[]` for nobody),
@@ -32,6 +38,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -39,18 +46,30 @@ import typer
 
 from service.errors import Rejected
 from service.labels.equivalence import Equivalences, Meaning
+from service.labels.label import Label
 from service.labels.markings import profile_of
 from service.labels.markings.base import Marking, MarkingError
 from service.labels.markings.ic2016 import Ic2016Profile
-from service.labels.markings.pages import PageError, Verdict, as_label, banner_of, judge, read_known
+from service.labels.markings.nato import NatoProfile
+from service.labels.markings.nato_spif import Language
+from service.labels.markings.pages import PageError, Verdict, as_label, banner_of, check_known, judge, read_known
 from service.labels.markings.register import Register, published, widened
 from service.labels.scheme import Profile
 from service.policy import Bundle, PolicyRejected, load_bundle
 from service.policy.reader import moment_of
+from service.releaselog.leaf import time_text
 from service.settings import IMPORT_LINE_BYTES_MAX
 from service.sharing.intake import parse_json
 
 marking_app = typer.Typer(help="Markings: read, rolled up, checked. From files alone.", no_args_is_help=True, add_completion=False)
+
+
+class Form(StrEnum):
+    """How a label is written."""
+
+    TEXT = "text"
+    STANAG_4774 = "stanag4774"
+
 
 DONE, FOUND, COULD_NOT = 0, 1, 2
 
@@ -85,6 +104,28 @@ def parse(
     """Say what each marking means: level, audience, caveats, originators, and what is kept word by word."""
     register = _register(context, profile, policies, at)
     _answer(file, lambda line: _parsed(line, register), without={})
+
+
+@marking_app.command()
+def write(
+    context: typer.Context,
+    file: File,
+    form: Annotated[Form, typer.Option("--format", help="As a text, or as XML of STANAG 4774.")] = Form.TEXT,
+    language: Annotated[Language, typer.Option("--language", help="Of the banner.")] = Language.ENGLISH,
+    profile: ProfileOption = None,
+    policies: Policies = Path("policies"),
+    at: At = "",
+    as_json: AsJson = False,
+    data: Data = Path("data"),
+    token: Token = "",
+) -> None:
+    """Write each label, or marking, in strict form: as a text, or as XML of STANAG 4774."""
+    register = _register(context, profile, policies, at)
+    if (form is Form.STANAG_4774 or language is Language.FRENCH) and register.scheme.profile is not Profile.NATO_4774:
+        raise _could_not(
+            f"`--format stanag4774` and `--language fr` are of profile `{Profile.NATO_4774}`, this is `{register.scheme.profile}`"
+        )
+    _answer(file, lambda line: _rewritten(line, register, form=form, language=language), without={})
 
 
 @marking_app.command()
@@ -123,12 +164,66 @@ def check(
 
 
 def _parsed(value: object, register: Register) -> dict[str, Any]:
+    if isinstance(value, dict) and value.keys() == {"xml"}:
+        return _bound(value["xml"], register)
     text, portion = _marking_in(value)
     try:
         marking = read_known(text, portion=portion, register=register)
     except MarkingError as error:
         return {"marking": text, **_error(error, str(error))}
     return {"marking": text, **_said(marking, portion=portion, register=register)}
+
+
+def _bound(text: object, register: Register) -> dict[str, Any]:
+    """What the labels of an XML label or binding say."""
+    profile = profile_of(register.scheme)
+    if not isinstance(text, str):
+        raise Rejected("`xml` is a string", code="line")
+    if not isinstance(profile, NatoProfile):
+        raise Rejected(f"`xml` is read in profile `{Profile.NATO_4774}`, this is `{register.scheme.profile}`", code="line")
+    found = []
+    try:
+        for marking, binding in profile.parse_xml(text):
+            check_known(marking, register)
+            created = {} if binding.label.created is None else {"created": time_text(binding.label.created)}
+            references = [{"uri": one.uri, "media_type": one.content_type} for one in binding.references]
+            found.append({**_said(marking, portion=False, register=register), **created, "references": references})
+    except MarkingError as error:
+        return _error(error, str(error))
+    return {"labels": found}
+
+
+def _rewritten(value: object, register: Register, *, form: Form, language: Language) -> dict[str, Any]:
+    members = _members(value, required=(), optional=("label", "marking", "created"))
+    if ("label" in members) == ("marking" in members):
+        raise Rejected("expected one of `label` and `marking`", code="line")
+    if "created" in members and form is not Form.STANAG_4774:
+        raise Rejected("`created` is for `--format stanag4774`: no text says when it was made", code="line")
+    profile = profile_of(register.scheme)
+    try:
+        if "label" in members:
+            label = Label.from_json(members["label"])
+        else:
+            text, portion = _marking_in(members["marking"])
+            label = as_label(read_known(text, portion=portion, register=register), own=register.scheme.own)
+        if isinstance(profile, NatoProfile) and form is Form.STANAG_4774:
+            xml = profile.write_xml(label, created=_created(members.get("created"))).decode("utf-8")
+            read_known(xml, portion=False, register=register)
+            return {"xml": xml}
+        banner = profile.write_banner(label, language) if isinstance(profile, NatoProfile) else profile.write_banner(label)
+        read_known(banner, portion=False, register=register)
+        return {"banner": banner, "portion": profile.write_portion(label)}
+    except MarkingError as error:
+        return _error(error, str(error))
+
+
+def _created(given: object) -> datetime | None:
+    if given is None:
+        return None
+    at = moment_of(given) if isinstance(given, str) else None
+    if at is None:
+        raise Rejected("`created` is a time like `2026-11-22T10:00:00.000000Z`", code="line")
+    return at
 
 
 def _said(marking: Marking, *, portion: bool, register: Register) -> dict[str, Any]:
@@ -145,11 +240,14 @@ def _said(marking: Marking, *, portion: bool, register: Register) -> dict[str, A
     }
 
 
-def _written(marking: Marking, *, portion: bool, register: Register) -> dict[str, str]:
+def _written(marking: Marking, *, portion: bool, register: Register) -> dict[str, str | None]:
     profile = profile_of(register.scheme)
     if isinstance(profile, Ic2016Profile):
         reading = profile.reading(marking.text, portion=portion)
         return {"banner": profile.written(reading, portion=False), "portion": profile.written(reading, portion=True)}
+    if marking.issuers:
+        # Another's level has no words in this profile: it is written once a table has put it on our ladder.
+        return {"banner": None, "portion": None}
     label = as_label(marking, own=register.scheme.own)
     return {"banner": profile.write_banner(label), "portion": profile.write_portion(label)}
 

@@ -112,3 +112,84 @@ def test_a_banner_is_judged_over_its_portions(
     (answer,) = answers("check", profile, [{"portions": portions, "banner": banner}], tmp_path, code=0 if verdict == "ok" else 1)
     assert (answer["verdict"], answer["banner"]) == (verdict, required)
     assert answer["why"]
+
+
+LABEL = {"level": "SECRET", "categories": [], "releasable_to": ["NATO", "JPN"], "caveats": ["ATOMAL"], "originators": ["NATO"]}
+
+
+def rewritten(lines: list[object], tmp_path: Path, *options: str, profile: str = "NATO-4774", code: int = 0) -> list[dict[str, Any]]:
+    file = tmp_path / "lines.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = CliRunner().invoke(app, ["marking", "write", str(file), "--profile", profile, *options])
+    assert result.exit_code == code, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_label_is_written_in_both_languages(tmp_path: Path) -> None:
+    assert rewritten([{"label": LABEL}], tmp_path) == [
+        {"banner": "NATO SECRET ATOMAL Releasable to Japan", "portion": "(NS ATOMAL REL TO JPN)"}
+    ]
+    (french,) = rewritten([{"label": LABEL}], tmp_path, "--language", "fr")
+    assert french == {"banner": "NATO SECRET ATOMAL Communicable a Japon", "portion": "(NS ATOMAL REL TO JPN)"}
+    again = answers("parse", "NATO-4774", [{"banner": french["banner"]}], tmp_path, code=0)
+    assert (again[0]["level"], again[0]["releasable_to"], again[0]["caveats"]) == ("SECRET", ["JPN", "NATO"], ["ATOMAL"])
+
+
+def test_a_marking_is_written_as_xml_with_its_time_and_read_again(tmp_path: Path) -> None:
+    made = "2026-11-22T10:00:00.000000Z"
+    lines = [{"label": LABEL, "created": made}, {"marking": "SECRET OTAN ATOMAL Communicable à Japon", "created": made}]
+    first, second = rewritten(lines, tmp_path, "--format", "stanag4774")
+    assert first == second
+    (read,) = answers("parse", "NATO-4774", [{"xml": first["xml"]}], tmp_path, code=0)
+    (label,) = read["labels"]
+    assert (label["level"], label["releasable_to"], label["caveats"]) == ("SECRET", ["JPN", "NATO"], ["ATOMAL"])
+    assert (label["created"], label["references"]) == (made, [])
+    assert label["banner"] == "NATO SECRET ATOMAL Releasable to Japan"
+
+
+def test_every_sidecar_is_parsed_with_what_it_is_bound_to(tmp_path: Path) -> None:
+    files = sorted((PUBLISHED / "stanag4778").glob("*.bdo"))
+    read = answers("parse", "NATO-4774", [{"xml": file.read_text(encoding="utf-8")} for file in files], tmp_path, code=0)
+    assert len(read) == 21
+    for file, answer in zip(files, read, strict=True):
+        (label,) = answer["labels"]
+        mark = file.name.split("_")[1]
+        assert label["portion"] == f"({mark})"
+        assert [one["uri"] for one in label["references"]] == [f"./{file.name.removesuffix('.bdo')}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "error"),
+    [
+        pytest.param({"label": {**LABEL, "caveats": ["NOSUCH"]}}, (), "caveat", id="a-caveat-unknown"),
+        pytest.param({"label": {**LABEL, "releasable_to": ["NATO", "QQQ"]}}, (), "unknown code `QQQ`", id="a-code-that-nobody-has"),
+        pytest.param({"label": {**LABEL, "display_to": ["NATO", "JPN", "DEU"]}}, (), "may look and not keep", id="no-words-for-it"),
+        pytest.param({"label": LABEL, "marking": "NATO SECRET"}, (), "expected one of `label` and `marking`", id="both"),
+        pytest.param({}, (), "expected one of `label` and `marking`", id="neither"),
+        pytest.param({"label": LABEL, "created": "2026-11-22"}, (), "no text says when", id="a-time-for-a-text"),
+        pytest.param({"label": LABEL, "created": 5}, ("--format", "stanag4774"), "`created` is a time", id="no-time"),
+        pytest.param({"label": "NATO SECRET"}, (), "a label is a JSON object", id="a-text-for-a-label"),
+    ],
+)
+def test_what_cannot_be_written_is_an_error(line: dict[str, Any], options: tuple[str, ...], error: str, tmp_path: Path) -> None:
+    (answer,) = rewritten([line], tmp_path, *options, code=1)
+    assert error in answer["error"]
+    assert not {"banner", "portion", "xml"} & answer.keys()
+
+
+@pytest.mark.parametrize("options", [("--format", "stanag4774"), ("--language", "fr")])
+def test_another_profile_has_neither_xml_nor_french(options: tuple[str, ...], tmp_path: Path) -> None:
+    assert rewritten([{"marking": "SECRET//NOFORN"}], tmp_path, *options, profile="IC-2016", code=2) == []
+    assert rewritten([{"marking": "(S//NF)"}], tmp_path, profile="IC-2016") == [{"banner": "SECRET//NOFORN", "portion": "(S//NF)"}]
+
+
+def test_xml_is_read_in_no_other_profile_and_another_policys_label_has_no_words_of_ours(tmp_path: Path) -> None:
+    sidecar = next((PUBLISHED / "stanag4778").glob("*.bdo")).read_text(encoding="utf-8")
+    (refused,) = answers("parse", "IC-2016", [{"xml": sidecar}], tmp_path, code=1)
+    assert "profile `NATO-4774`" in refused["error"]
+    (xml,) = rewritten([{"marking": "NATO SECRET"}], tmp_path, "--format", "stanag4774")
+    other = xml["xml"].replace(">NATO</PolicyIdentifier>", ">DEU</PolicyIdentifier>").replace(' URI="urn:oid:1.3.26.1.3.1"', "")
+    other = other.replace(">SECRET<", ">GEHEIM<").split("<Category")[0] + "</ConfidentialityInformation></originatorConfidentialityLabel>"
+    (read,) = answers("parse", "NATO-4774", [{"xml": other}], tmp_path, code=0)
+    (label,) = read["labels"]
+    assert (label["level"], label["issuers"], label["releasable_to"], label["banner"]) == ("GEHEIM", ["DEU"], [], None)

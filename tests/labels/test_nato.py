@@ -102,6 +102,9 @@ def test_the_profile_is_the_one_that_the_scheme_names() -> None:
         pytest.param("NATO SECRET Releasable to Bulgaria, BLG", "NATO SECRET", ("BGR", "NATO"), (), id="a-value-that-is-not-the-iso-code"),
         pytest.param("nato  secret\trel  to\njpn ,che", "NATO SECRET", ("CHE", "JPN", "NATO"), (), id="lower-case-and-blanks"),
         pytest.param("NATO SANS CLASSIFICATION", "NATO UNCLASSIFIED", ("NATO",), (), id="french"),
+        pytest.param("SECRET OTAN", "NATO SECRET", ("NATO",), (), id="french-with-the-level-first"),
+        pytest.param("(Confidentiel  OTAN ATOMAL)", "NATO CONFIDENTIAL", ("NATO",), ("ATOMAL",), id="and-a-sensitivity"),
+        pytest.param("DIFFUSION RESTREINTE OTAN Communicable à Japon", "NATO RESTRICTED", ("JPN", "NATO"), (), id="and-a-list"),
         pytest.param("OTAN DIFFUSION RESTREINTE", "NATO RESTRICTED", ("NATO",), (), id="french-with-its-own-name"),
         pytest.param("COSMIC TRÈS SECRET", "COSMIC TOP SECRET", ("NATO",), (), id="french-with-accents"),
         pytest.param(
@@ -225,6 +228,9 @@ def test_a_bundle_that_does_not_know_the_alliance_puts_its_markings_in_quarantin
         pytest.param("NATO SECRET!", "`!` is no character of a marking at character 11", 11, "NATO SECRET", id="a-character"),
         pytest.param("(NS", "`(` is not closed at character 0", 0, "NATO SECRET", id="not-closed"),
         pytest.param("NS)", "`)` was not opened at character 2", 2, "NATO SECRET", id="not-opened"),
+        pytest.param("TRÈS SECRET OTAN", "`TRES SECRET OTAN`, expected `COSMIC TOP SECRET`", 0, "COSMIC TOP SECRET", id="otan-top-secret"),
+        pytest.param("SECRET OTAN SEULEMENT", "nothing between the commas of a list", 12, None, id="otan-is-the-policy-there"),
+        pytest.param("SECRET OTAN, JPN SEULEMENT", "nothing between the commas of a list", 11, None, id="and-no-first-code"),
         pytest.param("NATO (SECRET) - STAFF", "`(` within a marking at character 5", 5, "NATO SECRET - STAFF", id="inner-parentheses"),
         pytest.param(
             "NATO SECRET -", "nothing after ` - `, expected an administrative term, at character 13", 13, "NATO SECRET", id="a-dash"
@@ -560,7 +566,17 @@ WORDS = (
 )
 
 
-HEADS = ("NATO SECRET", "(NS", "NATO/KFOR CONFIDENTIAL", "COSMIC TOP SECRET", "NU", "OTAN DIFFUSION RESTREINTE", "EAPC/NATO SECRET", "CTSA")
+HEADS = (
+    "NATO SECRET",
+    "SECRET OTAN",
+    "(NS",
+    "NATO/KFOR CONFIDENTIAL",
+    "COSMIC TOP SECRET",
+    "NU",
+    "OTAN DIFFUSION RESTREINTE",
+    "EAPC/NATO SECRET",
+    "CTSA",
+)
 LISTS = (
     "Releasable to Japan, JPN",
     "REL TO QUAD, Korea, Republic of",

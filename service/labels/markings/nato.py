@@ -18,9 +18,10 @@ After ADatP-4774, table 17, and the words of a published demonstration policy (`
 6. There are no words for an audience that may look and not keep: writing refuses it.
 7. An XML label of another policy is that issuer's: its classification is a name on his ladder, and it names nobody.
 
-Read as people write: either case, with or without accents, any blanks, names of countries or their codes, banners for
-portion marks and the reverse, and an XML label or binding in place of text. Written one way: names in banners, codes in
-portions, in the policy's order; context `NATO`, but for an audience that is a context (`NATO/KFOR SECRET`).
+Read as people write: either case, with or without accents, any blanks, the level before its policy as in French (`SECRET OTAN`),
+names of countries or their codes, banners for portion marks and the reverse, and an XML label or binding in place of text. Written
+one way: names in banners, codes in portions, in the policy's order; context `NATO`, but for an audience that is a context (`NATO/KFOR
+SECRET`).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from service.labels.markings.nato_spif import (
     phrase_of,
     value_of,
 )
-from service.labels.markings.stanag4774 import PUBLIC, ConfidentialityLabel, read_xml, write_label
+from service.labels.markings.stanag4774 import PUBLIC, Binding, ConfidentialityLabel, read_bound, read_xml, write_label
 from service.labels.scheme import CODE, Scheme, SchemeError
 
 REPAIRS_DEEP: Final = 3
@@ -176,6 +177,10 @@ class NatoProfile:
     def write_xml(self, label: Label, *, created: datetime | None = None) -> bytes:
         """The label as XML of STANAG 4774, the same bytes for the same label and time; errors as `write_banner`."""
         return write_label(replace(self.confidentiality(label), created=created))
+
+    def parse_xml(self, text: str) -> tuple[tuple[Marking, Binding], ...]:
+        """Read an XML label, or every label of a binding, each with what it is bound to; errors as `parse_banner`."""
+        return tuple((self._marking(binding.label, text), binding) for binding in read_bound(text))
 
     def read(self, text: str) -> ConfidentialityLabel:
         """What a text or an XML label says, before the scheme is asked whether it has its words; errors as `parse_banner`."""
@@ -306,6 +311,13 @@ class NatoProfile:
         if mark and _ends(folded, mark.end(), end):
             name, sensitivities = self._marks[" ".join(mark.group().split())]
             return name, NATO, sensitivities, mark.end()
+        french = _LEVEL_BEFORE_POLICY.match(folded, start, end)
+        if french and _ends(folded, french.end(), end):
+            name = _LEVEL_WORDS[" ".join(french["level"].split())]
+            if name == _HIGHEST:
+                message = f"{shown(' '.join(french.group().split()))}, expected {shown(f'{_COSMIC} {name}')}"
+                raise _Fault(message, offset=start, repairs=[f"{text[:start]}{_COSMIC} {french['level']}{text[french.end() :]}"])
+            return name, NATO, (), french.end()
         policy = _POLICY.match(folded, start, end)
         if policy is None:
             raise self._no_policy(text, folded, start, end)
@@ -562,6 +574,8 @@ _FIRST_WORDS: Final = frozenset(phrase.split()[0].strip(",") for phrase in _PHRA
 """With one of them as a caveat, `UNITED` and a code `KINGDOM` would read as a country."""
 _LEVEL_WORDS: Final = {word: name for name, each in CLASSIFICATIONS.items() for word in (name, each.french)}
 _LEVEL: Final = re.compile(f"(?:{_alternatives(_LEVEL_WORDS).pattern}){_END}")
+_LEVEL_BEFORE_POLICY: Final = re.compile(f"(?P<level>{_alternatives(_LEVEL_WORDS).pattern})[ \\t\\r\\n]+OTAN{_END}")
+"""`SECRET OTAN`: the order of words in French."""
 _OPENING: Final = re.compile(f"(?:{_alternatives(_LIST_OPENINGS).pattern}){_END}")
 _LAST_WORD: Final = re.compile(r"(?:(?<=[ \t\r\n])|(?<![^,]))[A-Z]+$")
 _CONTEXT_WORDS: Final = r"[A-Z]+(?:[ \t]+SUPPORT)?"

@@ -101,8 +101,17 @@ def read_known(text: str, *, portion: bool, register: Register) -> Marking:
     """
     profile = profile_of(register.scheme)
     marking = profile.parse_portion(text) if portion else profile.parse_banner(text)
-    _check_codes({*marking.originators, *(marking.releasable_to or ()), *(marking.display_to or ())}, text, register)
+    check_known(marking, register)
     return marking
+
+
+def check_known(marking: Marking, register: Register) -> None:
+    """Check that all codes of a marking exist.
+
+    Raises:
+        Unresolved: one does not.
+    """
+    _check_codes({*marking.originators, *(marking.releasable_to or ()), *(marking.display_to or ())}, marking.text, register)
 
 
 def _check_codes(named: Collection[str], text: str, register: Register) -> None:

@@ -150,6 +150,17 @@ def read_binding(given: str | bytes) -> tuple[Binding, ...]:
     return _bindings(text, root)
 
 
+def read_bound(given: str | bytes) -> tuple[Binding, ...]:
+    """Read what is given of labels: those of a binding, in order, or one that stands by itself and is bound to nothing.
+
+    Raises:
+        MarkingError: neither; with the place.
+        Unresolved: as `read_label`.
+    """
+    text, root = _parsed(given)
+    return _bindings(text, root) if root.name == (BINDING_NAMESPACE, "BindingInformation") else (Binding(_label(text, root), ()),)
+
+
 def read_xml(given: str | bytes) -> ConfidentialityLabel:
     """Read a label that stands by itself or in a binding of one.
 

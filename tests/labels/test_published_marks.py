@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from service.labels.label import Label
 from service.labels.markings import Unresolved, profile_of
-from service.labels.markings.ic2016 import Ic2016Profile
+from service.labels.markings.ic2016 import Ic2016Profile, System
 from service.labels.markings.ic2016_words import CONTROL_CODES
 from service.labels.markings.pages import PageError, Verdict, as_label, banner_of, judge, read_known
 from service.labels.markings.register import published
@@ -27,6 +28,8 @@ PUBLISHED = Path(__file__).parent / "published"
 PAGES: list[dict[str, Any]] = json.loads((PUBLISHED / "capco2016_rollup_vectors.json").read_text())
 MARKS: list[dict[str, Any]] = json.loads((PUBLISHED / "ism_marks.json").read_text())
 RULES: list[dict[str, str]] = list(csv.DictReader((PUBLISHED / "capco2016_table3_fdr_precedence.csv").open(encoding="utf-8")))
+
+PORTIONS_ON_PAGES = 131
 
 REGISTER = published(Profile.IC_2016)
 _PROFILE = profile_of(REGISTER.scheme)
@@ -62,8 +65,20 @@ def every(pages: list[dict[str, Any]]) -> list[Any]:
     return [pytest.param(page, id=page["id"]) for page in pages]
 
 
-def test_every_page_and_mark_is_here() -> None:
-    assert (len(PAGES), len(MARKS), len(RULES)) == (66, 57, 27)
+def test_every_published_specimen_is_here() -> None:
+    """The tests run over what is in the folder: were one lost, none of them would miss it."""
+    assert (len({page["id"] for page in PAGES}), len({pair["id"] for pair in MARKS}), len({rule["rule_no"] for rule in RULES})) == (
+        66,
+        57,
+        27,
+    )
+    assert all(page["portions"] and page["banner"] for page in PAGES)
+    assert sum(len(page["portions"]) for page in PAGES) == PORTIONS_ON_PAGES
+    assert len(json.loads((PUBLISHED / "adatp4774_table17_vectors.json").read_text())) == 14
+    sidecars = {path.name for path in (PUBLISHED / "stanag4778").glob("*.bdo")}
+    manifest = list(csv.DictReader((PUBLISHED / "stanag4778" / "manifest.csv").open(encoding="utf-8")))
+    assert (len(sidecars), {row["bdo_sidecar"] for row in manifest}) == (21, sidecars)
+    assert len(list((PUBLISHED / "stanag4774").glob("*.nato"))) == 6
 
 
 @pytest.mark.parametrize("page", every(PAGES))
@@ -122,6 +137,58 @@ def test_banner_and_portion_mark_say_the_same(pair: dict[str, Any]) -> None:
         assert PROFILE.written(portion, portion=True) == pair["portion"]
     judged = judge([pair["portion"]], pair["banner"], register=REGISTER)
     assert judged.verdict is Verdict.OK
+
+
+NO_AXES_OF_A_MARK = {
+    *("classifiedBy", "classificationReason", "derivativelyClassifiedBy", "derivedFrom", "declassDate", "declassException"),
+}
+"""Attributes of the same elements that say who classified it, why and until when: no part of a banner or portion mark."""
+
+DISSEMINATION_OF = {"OC": "ORCON", "RS": "RSEN", "FOUO": "FOUO"}
+AUDIENCE_OF = {"NF", "REL", "DISPLAYONLY", "EYES"}
+
+
+def structured(systems: Iterable[System], word: Mapping[str, str]) -> set[str]:
+    """Control systems as the attribute lists them: `SI`, `SI-G`, `SI-G-ABCD`; SIGMA numbers by `SG`."""
+    found = set()
+    for system in systems:
+        name = word.get(system.name, system.name).replace(" ", "_")
+        found.add(name)
+        for part, subs in system.parts:
+            segment = f"{name}-{'SG' if part == 'SIGMA' else part.replace(' ', '_')}"
+            found |= {f"{segment}-{sub}" for sub in subs} | ({segment} if part != "SIGMA" else set())
+    return found
+
+
+@pytest.mark.parametrize("text", ["banner", "portion"])
+@pytest.mark.parametrize("pair", every(MARKS))
+def test_a_mark_says_what_its_attributes_say_and_nothing_else(pair: dict[str, Any], text: str) -> None:
+    """Every attribute that is part of a mark, whether it is there or not: level, owners, audience, caveats, systems, programmes."""
+    if pair[text] is None:
+        assert (text, pair["id"]) in {("portion", each["id"]) for each in MARKS if each["portion"] is None}
+        return
+    attributes = {name: value.split() for name, value in pair["attributes"].items() if name not in NO_AXES_OF_A_MARK}
+    reading = PROFILE.reading(pair[text], portion=text == "portion")
+    (level,) = attributes.pop("classification")
+    owners = attributes.pop("ownerProducer")
+    assert {"U": "UNCLASSIFIED", "R": "RESTRICTED", "C": "CONFIDENTIAL", "S": "SECRET", "TS": "TOP SECRET"}[level] == reading.level.split(
+        "NATO "
+    )[-1].removeprefix("COSMIC ")
+    assert set(reading.owners or ("USA",)) == set(owners)
+    assert set(reading.foreign or ()) == set(attributes.pop("FGIsourceOpen", []))
+    assert set(reading.nato) == set(attributes.pop("nonUSControls", []))
+    assert structured(reading.systems, {}) == set(attributes.pop("SCIcontrols", []))
+    assert structured(reading.programmes, {}) == set(attributes.pop("SARIdentifier", []))
+    words = {"DOE UCNI": "UCNI", "DOD UCNI": "DCNI"}
+    assert structured(reading.atomic, words) == set(attributes.pop("atomicEnergyMarkings", []))
+    nicknames = {f"ACCM-{name.replace(' ', '_')}" for name in reading.nicknames}
+    assert nicknames == set(attributes.pop("nonICmarkings", []))
+    controls = attributes.pop("disseminationControls", [])
+    assert reading.no_foreign is ("NF" in controls)
+    assert reading.caveats == {DISSEMINATION_OF[control] for control in controls if control not in AUDIENCE_OF}
+    assert set(reading.released or ()) == set(attributes.pop("releasableTo", []))
+    assert set(reading.displayed or ()) == set(attributes.pop("displayOnlyTo", []))
+    assert not attributes, "an attribute that no axis above has looked at"
 
 
 @pytest.mark.parametrize("pair", every(MARKS))

@@ -363,15 +363,14 @@ def _unresolved(message: str, text: str, offset: int, code: str = "unknown-token
 def _children(text: str, element: _Element, namespace: str, **allowed: tuple[int, int]) -> dict[str, list[_Element]]:
     """The children by local name: those named, each between least and most times, in the namespace, with no text between."""
     found: dict[str, list[_Element]] = {name: [] for name in allowed}
-    stray = "".join(element.text).strip()
-    if stray:
-        raise _malformed(f"text {shown(stray)} between the elements of `{element.local}`", text, element.offset)
+    _no_text(text, element)
     for child in element.children:
         if child.name[0] != namespace:
             raise _malformed(f"{shown(child.local)} is in namespace {shown(child.name[0])}, expected `{namespace}`", text, child.offset)
         if child.local not in found:
             expected = ", ".join(f"`{name}`" for name in allowed)
-            raise _malformed(f"unknown element {shown(child.local)} in `{element.local}`, expected {expected}", text, child.offset)
+            hint = f", expected {expected}" if expected else ""
+            raise _malformed(f"unknown element {shown(child.local)} in `{element.local}`{hint}", text, child.offset)
         found[child.local].append(child)
         if len(found[child.local]) > allowed[child.local][1]:
             raise _malformed(f"a second `{child.local}` in `{element.local}`, expected one", text, child.offset)
@@ -379,6 +378,12 @@ def _children(text: str, element: _Element, namespace: str, **allowed: tuple[int
         if len(found[name]) < least:
             raise _malformed(f"no `{name}` in `{element.local}`", text, element.offset)
     return found
+
+
+def _no_text(text: str, element: _Element) -> None:
+    stray = "".join(element.text).strip()
+    if stray:
+        raise _malformed(f"text {shown(stray)} between the elements of `{element.local}`", text, element.offset)
 
 
 def _value(text: str, element: _Element) -> str:
@@ -619,6 +624,8 @@ def _bindings(text: str, root: _Element) -> tuple[Binding, ...]:
     for container in _children(text, root, BINDING_NAMESPACE, MetadataBindingContainer=(1, _MANY))["MetadataBindingContainer"]:
         for binding in _children(text, container, BINDING_NAMESPACE, MetadataBinding=(1, _MANY))["MetadataBinding"]:
             parts = _children(text, binding, BINDING_NAMESPACE, Metadata=(1, _MANY), DataReference=(0, _MANY))
+            for metadata in parts["Metadata"]:
+                _no_text(text, metadata)
             references = tuple(_reference(text, each) for each in parts["DataReference"])
             labels = [
                 child
@@ -638,4 +645,5 @@ def _bindings(text: str, root: _Element) -> tuple[Binding, ...]:
 def _reference(text: str, element: _Element) -> Reference:
     if "URI" not in element.attributes:
         raise _malformed("`DataReference` without `URI`", text, element.offset)
+    _children(text, element, BINDING_NAMESPACE)
     return Reference(element.attributes["URI"], element.attributes.get(f"{{{MIME_NAMESPACE}}}contentType"))

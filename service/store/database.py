@@ -12,6 +12,7 @@ shared or exclusive, is taken before any other lock; `synchronous_commit` is on.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -110,8 +111,10 @@ class Database:
                     connection.exec_driver_sql(begin)
                 yield connection
                 connection.commit()
-            except BaseException:
+            except BaseException as error:
                 _roll_back(connection)
+                if _opened_for_reading_only(error):
+                    connection.invalidate()
                 raise
         except OperationalError as error:
             raise Busy("the database is busy or cannot be written") from error
@@ -131,6 +134,13 @@ def _roll_back(connection: Connection) -> None:
         connection.rollback()
     except DBAPIError:
         connection.invalidate()  # the server or the disk is gone; the pool opens another
+
+
+def _opened_for_reading_only(error: BaseException) -> bool:
+    # Where the database file cannot be opened for writing, be it for a moment, SQLite opens it for reading and says nothing. Such a
+    # connection would refuse every commit for as long as the pool keeps it.
+    original = error.orig if isinstance(error, DBAPIError) else None
+    return isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _begin_postgres(connection: Connection, begin: str) -> None:

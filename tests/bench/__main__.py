@@ -11,7 +11,10 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import columns, engine, lists, log_queries, prove, release, search
+from tests.bench import columns, engine, lists, log, log_queries, prove, release, search
+
+
+NAMES = ["engine", "columns", "prove", "release", "lists", "search", "log", "log-queries"]
 
 
 def main() -> None:
@@ -19,7 +22,7 @@ def main() -> None:
     parser.add_argument(
         "which",
         nargs="*",
-        choices=["engine", "columns", "prove", "release", "lists", "search", "log-queries", []],
+        choices=[*NAMES, []],
         help="which benchmarks; all by default",
     )
     parser.add_argument("--items", type=int, default=1_000_000, help="items in the large stores of `lists` and `columns`")
@@ -28,7 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
     parser.add_argument("--stores", type=Path, help="folder in which the large stores are kept, and used again if they are there")
     asked = parser.parse_args()
-    which = asked.which or ["engine", "columns", "prove", "release", "lists", "search", "log-queries"]
+    which = asked.which or NAMES
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.2f}")
     if "engine" in which:
         engine.run(rounds=asked.rounds)
@@ -42,6 +45,8 @@ def main() -> None:
         lists.run(large=asked.items, rounds=asked.rounds, kept=asked.stores)
     if "search" in which:
         search.run(portions=asked.portions, rounds=asked.rounds, kept=asked.stores)
+    if "log" in which:
+        log.run(rounds=asked.rounds)
     if "log-queries" in which:
         log_queries.run(entries=asked.entries, kept=asked.stores)
 

@@ -27,7 +27,7 @@ _TEXT_CHARACTERS = 3650
 def run(*, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        item_id, token, body = _prepare(data)
+        item_id, token, body = prepare(data)
         body_file = Path(folder) / "body.json"
         body_file.write_bytes(body)
         path = f"/v1/items/{item_id}"
@@ -50,7 +50,8 @@ def run(*, rounds: int) -> None:
     print(f"  ratio        {statistics.median(ratios):8.3f} (median; {ratios[0]:.3f} to {ratios[-1]:.3f})")
 
 
-def _prepare(data: Path) -> tuple[str, str, bytes]:
+def prepare(data: Path) -> tuple[str, str, bytes]:
+    """An installation with an item: its id, a partner's token, and the body it gets."""
     installation = open_installation(Settings(data=data))
     actor = Actor("bench", "cli")
     installation.publishing.publish(read_directory(REPOSITORY / "policies"), actor)

@@ -6,6 +6,7 @@ ServiceError
 │   ├── Unauthenticated    no valid token: the one 401
 │   ├── Forbidden          a valid token of a role or purpose this route is not for: the one 403
 │   ├── SecondOfficer      this wants another person; said to officers alone: 403 with the reason
+│   ├── BeyondRights       a label that this officer may not give or take: likewise
 │   ├── NotVisible         absent or withheld: the one 404
 │   └── TooMany            over the client's rate: 429
 ├── Rejected           the request is malformed or unproven; the caller can mend it: 422
@@ -45,6 +46,10 @@ class Forbidden(Refused):
 
 class SecondOfficer(Refused):
     """An act that another person must do. Own side only, where the reason may be said."""
+
+
+class BeyondRights(Refused):
+    """An act on a label that is beyond an officer's rights. Own side only, where the reason may be said."""
 
 
 class NotVisible(Refused):

@@ -44,6 +44,11 @@ AUDIT_DAYS_MAX: Final = 366
 """The longest stretch of time that is counted or searched for signals at once."""
 CALENDAR_DAYS_DEFAULT: Final = 90
 CALENDAR_DAYS_MAX: Final = 3660
+EVENT_PORTIONS_MAX: Final = 10_000
+"""That one event may declassify; each is told in the difference that a second officer approves."""
+OBSTACLES_TOP_DEFAULT: Final = 20
+OBSTACLES_TOP_MAX: Final = 1000
+"""Lines about what stands in the way of most, told at once."""
 LOG_SLOTS: Final = 1024
 """Slots of the heads tree (DESIGN section 7): every log has one, secret to its partner and us."""
 

@@ -1,4 +1,7 @@
-"""An officer's routes: items in his charge, who may have them, and the policy. Acts and looks are leaves of `officers`."""
+"""An officer's routes: items in his charge, who may have them, and partners. Acts and looks are leaves of `officers`.
+
+(`labels` has the routes about labels and what stands in the way, `policies` those about the policy.)
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from starlette.responses import Response
 
 from service.api import describe, shapes
 from service.api.access import Access, CallerDependency, InstallationDependency, admit, body_as, json_body, no_query, route
-from service.api.cursors import place_cursor, read_place_cursor
 from service.api.view import view_as
 from service.errors import Conflict, NotVisible, Rejected
 from service.settings import (
@@ -22,8 +24,6 @@ from service.settings import (
     FILE_BYTES_MAX,
     IMPORT_BYTES_MAX,
     ITEM_BYTES_MAX,
-    PAGE_LIMIT_DEFAULT,
-    PAGE_LIMIT_MAX,
 )
 from service.sharing import catalogue, importing, looks
 from service.sharing.acts import Actor
@@ -33,7 +33,6 @@ from service.sharing.item_calendar import calendar_of_items
 from service.sharing.ledger import OFFICERS
 from service.store import catalogue as stored
 from service.store.files import Incoming
-from service.store.times import text_of
 
 router = APIRouter(prefix="/v1/officer", dependencies=[Depends(admit)], default_response_class=Response)
 
@@ -57,7 +56,7 @@ ActorDependency = Annotated[Actor, Depends(_actor)]
 
 def _store(installation: InstallationDependency, value: object, actor: Actor, item: str | None = None) -> Outcome:
     if item is not None:
-        _item_must_exist(installation, item)
+        item_must_exist(installation, item)
     return importing.store_one(installation, value, actor, files=importing.SentFiles(installation.database), item_id=item)
 
 
@@ -116,33 +115,15 @@ async def create_version(id: str, request: Request, actor: ActorDependency, inst
     return _stored(await asyncio.to_thread(_store, installation, value, actor, id))
 
 
-def _item_must_exist(installation: InstallationDependency, item: str) -> None:
+def item_must_exist(installation: InstallationDependency, item: str) -> None:
+    """Refuse an id that is no item's.
+
+    Raises:
+        NotVisible: there is none.
+    """
     with installation.database.reading() as connection:
         if stored.item_by_id(connection, item) is None:
             raise NotVisible
-
-
-@router.post(
-    "/items/{id}/labels",
-    summary="Give an item, or one portion of it, another label from now on",
-    openapi_extra=describe.takes(shapes.Relabel),
-    responses=describe.answer(shapes.Done, "Done") | describe.problems(404, 409) | _PROBLEMS_OF_BODIES,
-    dependencies=[Depends(no_query)],
-)
-@route(Access.OFFICER)
-async def relabel_item(
-    id: str,
-    wanted: Annotated[shapes.Relabel, Depends(body_as(shapes.Relabel))],
-    actor: ActorDependency,
-    installation: InstallationDependency,
-) -> Response:
-    def run() -> str:
-        _item_must_exist(installation, id)
-        with installation.acts.act("item.relabel", actor) as act:
-            catalogue.relabel(act, id, portion_id=wanted.portion, marking=wanted.marking, label=wanted.label, reason=wanted.reason)
-        return act.event_id()
-
-    return JSONResponse({"event_id": await asyncio.to_thread(run)}, headers=_NO_STORE)
 
 
 @router.post(
@@ -160,7 +141,7 @@ async def withdraw_item(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> str:
-        _item_must_exist(installation, id)
+        item_must_exist(installation, id)
         with installation.acts.act("item.withdraw", actor) as act:
             catalogue.withdraw(act, id, reason=because.reason)
         return act.event_id()
@@ -177,7 +158,7 @@ async def withdraw_item(
 @route(Access.OFFICER)
 async def item_audience(id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
     def run() -> tuple[list[dict[str, Any]], str]:
-        _item_must_exist(installation, id)
+        item_must_exist(installation, id)
         entry = installation.acts.look("look.audience", actor, [id], {})
         with installation.database.reading() as connection:
             state = installation.world.current(connection)
@@ -186,26 +167,6 @@ async def item_audience(id: str, actor: ActorDependency, installation: Installat
 
     lines, event_id = await asyncio.to_thread(run)
     return JSONResponse({"partners": lines}, headers={**_NO_STORE, "release-event": event_id})
-
-
-@router.get(
-    "/items/{id}/labels",
-    summary="The marking each portion of an item came with, beside the label it has now",
-    responses=describe.answer(shapes.ItemLabels, "A line for every portion", recorded=True) | describe.problems(404) | _PROBLEMS,
-    dependencies=[Depends(no_query)],
-)
-@route(Access.OFFICER)
-async def item_labels(id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
-    def run() -> tuple[dict[str, Any], str]:
-        _item_must_exist(installation, id)
-        entry = installation.acts.look("look.labels", actor, [id], {})
-        with installation.database.reading() as connection:
-            state = installation.world.current(connection)
-            lines = looks.markings(connection, installation.world, state, id, at=installation.clock())
-        return {"portions": lines}, entry.event_id
-
-    body, event_id = await asyncio.to_thread(run)
-    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
 
 
 class ItemsCalendarQuery(BaseModel):
@@ -226,42 +187,6 @@ async def items_calendar(
 ) -> Response:
     found, entry = await asyncio.to_thread(calendar_of_items, installation, actor, days=query.days)
     return JSONResponse(found, headers={**_NO_STORE, "release-event": entry.event_id})
-
-
-class QuarantineQuery(BaseModel):
-    """Parameters of the quarantine's list."""
-
-    model_config = ConfigDict(extra="forbid")
-    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
-    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
-
-
-@router.get(
-    "/quarantine",
-    summary="Versions that wait for an officer's decision, oldest first",
-    responses=describe.answer(shapes.Quarantine, "A page", recorded=True) | _PROBLEMS,
-)
-@route(Access.OFFICER)
-async def quarantine(query: Annotated[QuarantineQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
-    after = read_place_cursor(query.cursor, 2) or (0, 0)
-
-    def run() -> tuple[dict[str, Any], str]:
-        with installation.database.reading() as connection:
-            rows = stored.quarantined(connection, after=(after[0], after[1]), limit=query.limit + 1)
-        shown = rows[: query.limit]
-        entry = installation.acts.look("look.quarantine", actor, [row.item_id for row in shown], {})
-        body: dict[str, Any] = {
-            "quarantine": [
-                {"id": row.item_id, "ref": row.ref, "version": row.version, "code": row.code, "reason": row.reason, "at": text_of(row.at)}
-                for row in shown
-            ]
-        }
-        if len(rows) > query.limit:
-            body["next"] = place_cursor(shown[-1].at, shown[-1].version_id)
-        return body, entry.event_id
-
-    body, event_id = await asyncio.to_thread(run)
-    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
 
 
 @router.put(
@@ -306,7 +231,12 @@ class ViewQuery(BaseModel):
     purpose: str = Field(default="none", pattern="^(none|[A-Z][A-Z0-9-]*)$", max_length=64)
 
 
-def _partner_must_exist(installation: InstallationDependency, code: str) -> None:
+def partner_must_exist(installation: InstallationDependency, code: str) -> None:
+    """Refuse a code that is no partner's in the policy in force.
+
+    Raises:
+        NotVisible: there is none.
+    """
     with installation.database.reading() as connection:
         state = installation.world.current(connection)
     if code not in {partner.code for partner in state.bundle.partners}:
@@ -326,7 +256,7 @@ async def view(
     caller: CallerDependency,
     installation: InstallationDependency,
 ) -> Response:
-    await asyncio.to_thread(_partner_must_exist, installation, code)
+    await asyncio.to_thread(partner_must_exist, installation, code)
     asker = Asker(partner=code, purpose=query.purpose, client=caller.id, log=OFFICERS, look="look.view")
     return JSONResponse(await view_as(request.app.state.guard, request.scope, query.path, asker), headers=_NO_STORE)
 
@@ -335,7 +265,7 @@ async def _suspension(
     code: str, because: shapes.Because, actor: Actor, installation: InstallationDependency, *, suspended: bool
 ) -> Response:
     def run() -> str:
-        _partner_must_exist(installation, code)
+        partner_must_exist(installation, code)
         change = installation.publishing.suspend if suspended else installation.publishing.resume
         return change(code, actor, reason=because.reason).event_id
 

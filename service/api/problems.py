@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import Broken, Conflict, Forbidden, NotVisible, Refused, Rejected, SecondOfficer, TooMany, Unauthenticated
+from service.errors import BeyondRights, Broken, Conflict, Forbidden, NotVisible, Refused, Rejected, SecondOfficer, TooMany, Unauthenticated
 from service.policy import PolicyRejected
 from service.sharing.asks import NOT_FOUND_BODY, PROBLEM_JSON
 
@@ -38,6 +38,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Unauthenticated, _unauthenticated)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(SecondOfficer, _second_officer)
+    app.add_exception_handler(BeyondRights, _beyond_rights)
     app.add_exception_handler(NotVisible, _not_visible)
     app.add_exception_handler(TooMany, _too_many)
     app.add_exception_handler(Refused, _forbidden)
@@ -61,6 +62,11 @@ async def _forbidden(_: Request, __: Exception) -> Response:
 async def _second_officer(_: Request, error: Exception) -> Response:
     # Comes out of officers' routes alone, after the token was found to be an officer's: the reason is no secret to him.
     return problem(403, detail=_detail(error), code="second-officer")
+
+
+async def _beyond_rights(_: Request, error: Exception) -> Response:
+    # Likewise: an officer may look at the labels of every item, and is told which of them are not his to move.
+    return problem(403, detail=_detail(error), code="beyond-rights")
 
 
 async def _not_visible(_: Request, __: Exception) -> Response:

@@ -442,10 +442,133 @@ class ItemLabels(_Answer):
     portions: list[PortionMarked]
 
 
+class LabelSince(_Answer):
+    """A label ahead: from `now`, or a time, until the next."""
+
+    from_: str = Field(alias="from")
+    label: dict[str, Any]
+
+
+class PortionMoved(_Answer):
+    """A portion whose label is to be another, with the labels ahead of it before and after."""
+
+    item: OpaqueId
+    ref: str
+    version: int
+    portion: OpaqueId
+    kind: str
+    before: list[LabelSince]
+    after: list[LabelSince]
+
+
+class ItemSeen(_Answer):
+    """What a partner is shown of an item: the outcome, by which rules, and which portions; and what may be displayed elsewhere."""
+
+    outcome: Literal["release", "in_part", "refer", "withhold"]
+    rules: list[str]
+    portions: list[OpaqueId]
+    display: Literal["release", "in_part", "refer", "withhold"]
+
+
+class SeenOtherwise(_Answer):
+    item: OpaqueId
+    partner: str
+    purpose: str
+    before: ItemSeen
+    after: ItemSeen
+
+
+class LabelMoment(_Answer):
+    """Who sees something else from then on, until the next moment; `now`, or a time."""
+
+    from_: str = Field(alias="from")
+    partners: list[SeenOtherwise]
+
+
+class LabelDone(_Answer):
+    """In force; or with `state` `foreseen`, what it would do. A decision about quarantine names the version that is in force by it, or
+    with `state` `held` what still holds it."""
+
+    event_id: OpaqueId
+    timeline: Sha256 | None = None
+    state: Literal["foreseen", "held"] | None = None
+    version: int | None = None
+    holds: list[str] | None = None
+    needs_approval: list[str] | None = None
+    portions: list[PortionMoved] | None = None
+    difference: list[LabelMoment] | None = None
+
+
+class LabelPending(_Answer):
+    """Not in force: another officer must approve exactly this timeline, which is the digest of all that is shown here."""
+
+    state: Literal["pending"]
+    proposal: int
+    timeline: Sha256
+    proposed_by: str
+    event_id: OpaqueId
+    needs_approval: list[str]
+    portions: list[PortionMoved]
+    difference: list[LabelMoment]
+
+
+class LabelProposal(_Answer):
+    """An act on labels that waits for another officer: of an item, or of an event."""
+
+    proposal: int
+    kind: Literal["item.relabel", "item.event"]
+    item: OpaqueId | None = None
+    event: str | None = None
+    reason: str
+    timeline: Sha256
+    client: str
+    at: Moment
+    portions: list[PortionMoved]
+    difference: list[LabelMoment]
+
+
+class LabelProposals(_Answer):
+    proposals: list[LabelProposal]
+    next: str | None = None
+
+
+class LabelHad(_Answer):
+    """A label a portion had: by which act of whom and why, or by a `date`. `approver` where two officers were needed."""
+
+    from_: Moment = Field(alias="from")
+    until: Moment | None = None
+    label: dict[str, Any]
+    act: str
+    client: str | None = None
+    event_id: OpaqueId | None = None
+    reason: str | None = None
+    proposal: int | None = None
+    approver: str | None = None
+
+
+class PortionHistory(_Answer):
+    portion: OpaqueId
+    kind: str
+    marking: str
+    labels: list[LabelHad]
+
+
+class LabelHistory(_Answer):
+    portions: list[PortionHistory]
+
+
 class View(_Answer):
     status: int
     headers: dict[str, str]
     body: Any
+
+
+class PlaceMarked(_Answer):
+    """A marking of a version in quarantine, word by word: `item`, `0` for the first portion, `0/a` a part, `0.tear_line.0` a variant."""
+
+    portion: str
+    kind: str
+    marking: str
 
 
 class QuarantinedItem(_Answer):
@@ -455,6 +578,7 @@ class QuarantinedItem(_Answer):
     code: str
     reason: str
     at: Moment
+    markings: list[PlaceMarked]
 
 
 class Quarantine(_Answer):
@@ -733,11 +857,24 @@ class Approval(_Request):
 
 
 class Relabel(_Request):
-    """Another label from now on: exactly one of `marking` and `label`; of one portion, or of all."""
+    """Another label from now on: exactly one of `marking` and `label`; of one portion, or of all.
+
+    `version` names one that waits in quarantine; where none is in force, the one that waits is meant. There `portion` is a place, as
+    `GET /v1/officer/quarantine` names it.
+    """
 
     marking: str | None = Field(default=None, max_length=2000)
     label: dict[str, Any] | None = None
-    portion: str | None = Field(default=None, max_length=64)
+    portion: str | None = Field(default=None, max_length=200)
+    version: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    reason: Reason
+
+
+class EventCame(_Request):
+    """What declassifications wait for has come about, or will at `at`: in the words of `declassify_on`."""
+
+    event: str = Field(min_length=1, max_length=500)
+    at: str | None = Field(default=None, max_length=40)
     reason: Reason
 
 

@@ -12,6 +12,7 @@ import typer
 from service.cli.session import MACHINE_HERE, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict, Rejected
 from service.identity.clients import Role
+from service.identity.rights import Rights
 from service.settings import TOKEN_LIFETIME_SECONDS
 
 client_app = typer.Typer(help="Clients: the systems and people who may ask.", no_args_is_help=True)
@@ -36,20 +37,40 @@ def add(
     ] = None,
     issuer: Annotated[str | None, typer.Option("--issuer", help="`iss` of an external client's tokens.", show_default=False)] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="`sub` of an external client's tokens.", show_default=False)] = None,
+    level: Annotated[
+        str | None,
+        typer.Option("--level", help="For role `officer`: the highest level of labels he may give and take.", show_default=False),
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option("--categories", help="Likewise the categories, between spaces; default all.", show_default=False)
+    ] = None,
+    originators: Annotated[
+        str | None, typer.Option("--originators", help="Likewise the originators, between spaces; default all.", show_default=False)
+    ] = None,
     data: Data = None,
     policies: Policies = None,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """Register a client, and print its id and, this once, its secret."""
+    rights = Rights(level, _names(categories), _names(originators))
     with opened(settings_of(data, policies), set_up=True) as installation:
-        client, secret = installation.registry.add(name, role, partner=partner, purposes=purpose or (), issuer=issuer, subject=subject)
+        client, secret = installation.registry.add(
+            name, role, partner=partner, purposes=purpose or (), issuer=issuer, subject=subject, rights=rights
+        )
     if as_json:
         say({"client_id": client.id} | ({} if secret is None else {"client_secret": secret}))
         return
     say(f"client_id: {client.id}")
     if secret is not None:
         say(f"client_secret: {secret}")
+
+
+def _names(given: str | None) -> tuple[str, ...] | None:
+    """A set as policy files write one: words between spaces, `none` being the empty set; None where nothing was given."""
+    if given is None:
+        return None
+    return () if given.strip() == "none" else tuple(given.split())
 
 
 @client_app.command()

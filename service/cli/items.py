@@ -1,4 +1,7 @@
-"""`entente items import`, items by the line, from a file or a pipe; and `calendar`, what their own dates will do."""
+"""`entente items import`, items by the line, from a file or a pipe; and `calendar`, what their own dates will do.
+
+(`labelling` has the commands about their labels.)
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from service.cli.labelling import approve, event, history, proposals, quarantined, relabel, withdraw_proposal
 from service.cli.session import DONE, REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.demo import MAPPINGS
 from service.errors import Broken
@@ -17,14 +21,18 @@ from service.settings import CALENDAR_DAYS_DEFAULT, CALENDAR_DAYS_MAX
 from service.sharing.importing import LocalFiles, SentFiles, import_items
 from service.sharing.item_calendar import calendar_of_items
 
-items_app = typer.Typer(help="Items: import, calendar.", no_args_is_help=True)
+items_app = typer.Typer(help="Items: import, calendar; their labels, and what stands in the way.", no_args_is_help=True)
+for _command in (relabel, event, approve, proposals, history):
+    items_app.command()(_command)
+items_app.command("withdraw-proposal")(withdraw_proposal)
+items_app.command("quarantine")(quarantined)
 
 _BLOCK_BYTES = 1 << 18
 
 
 @items_app.callback()
 def items() -> None:
-    """Items: import, calendar."""
+    """Items: import, calendar; their labels, and what stands in the way."""
 
 
 @items_app.command("import")

@@ -6,6 +6,7 @@ from our own client table. `python-jose` is imported in this package alone.
 | module | holds |
 |---|---|
 | `clients` | `Client`, `Caller`, the directory they are found in |
+| `rights` | the labels an officer may give and take |
 | `authentication` | the doors: a secret at the token endpoint, a role on a route, a purpose on a request |
 | `tokens` | the embedded issuer, and the one verifier |
 | `external` | the keys of an OpenID provider, fetched and kept |

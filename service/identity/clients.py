@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from service.errors import Rejected
+from service.identity.rights import UNLIMITED, Rights
 from service.labels.scheme import CODE
 
 CLIENT_ID: Final = re.compile(r"c_[A-Za-z0-9_-]{16,62}")
@@ -55,6 +56,7 @@ class Client:
         purposes: what it may ask for beyond `none`.
         enabled: a client that is not is treated as one that does not exist.
         secret_hash: argon2id, in PHC form; None for clients of an external issuer.
+        rights: of an officer, the labels he may give and take; no other role has any to limit.
 
     Raises:
         Rejected: `client`, with what is wrong.
@@ -69,6 +71,7 @@ class Client:
     purposes: tuple[str, ...] = ()
     enabled: bool = True
     secret_hash: str | None = field(default=None, repr=False)
+    rights: Rights = UNLIMITED
 
     def __post_init__(self) -> None:
         if not CLIENT_ID.fullmatch(self.id):
@@ -85,6 +88,8 @@ class Client:
         for purpose in self.purposes:
             if not CODE.fullmatch(purpose):
                 raise _rejected(f"purpose `{purpose}` is not the name of a purpose beyond `{NO_PURPOSE}`")
+        if not self.rights.unlimited and self.role is not Role.OFFICER:
+            raise _rejected(f"role `{self.role}` with rights over labels, which are for role `officer` and no other")
         if len(set(self.purposes)) != len(self.purposes):
             raise _rejected(f"purposes `{' '.join(self.purposes)}` name one twice")
 

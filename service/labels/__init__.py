@@ -12,5 +12,6 @@ anyone may have anything; labels are compared by the policy and by nothing else.
 | `equivalence` | what another's level name means on our ladder, from a dated table |
 | `precedence` | which caveats a banner conveys, by the manual |
 | `rollup` | the label of several things together, of a banner, of a partner's copy |
+| `widening` | whether another label in a label's place may open anything |
 | `effective` | the label as it is at a time: embargo, downgrade, declassification |
 """

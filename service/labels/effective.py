@@ -216,7 +216,7 @@ def _embargo(value: object, *, scheme: Scheme, partners: Collection[str] | None)
                 raise DatesError(f"{shown(code)} in `not_before` is not a partner{near}")
             if code in scheme.expandable or code in scheme.public_communities or code == scheme.own:
                 raise DatesError(f"{shown(code)} in `not_before` is not a partner: an embargo is general or of one partner")
-        dates.append((code, _time(time, "not_before")))
+        dates.append((code, read_moment(time, "not_before")))
     return tuple(sorted(dates))
 
 
@@ -231,12 +231,12 @@ def _downgrade(value: object, label: Label, *, scheme: Scheme) -> Downgrade | No
         raise DatesError(f"unknown level {_seen(level)} in `downgrade_on`, expected one of {', '.join(f'`{name}`' for name in names)}")
     if scheme.rank(level) >= scheme.rank(label.level):
         raise DatesError(f"`downgrade_on` to `{level}` does not lower `{label.level}`")
-    return Downgrade(_time(value["at"], "downgrade_on.at"), level)
+    return Downgrade(read_moment(value["at"], "downgrade_on.at"), level)
 
 
 def _declassification(value: object) -> datetime | Undated:
     if not isinstance(value, Mapping):
-        return _time(value, "declassify_on")
+        return read_moment(value, "declassify_on")
     expected = '`declassify_on` is a date, or one of `{"event":"..."}` and `{"exemption":"25X1"}`'
     if len(value) != 1 or next(iter(value)) not in list(Awaits):
         raise DatesError(f"{expected}, got an object of {', '.join(_seen(name) for name in value) or 'nothing'}")
@@ -246,8 +246,12 @@ def _declassification(value: object) -> datetime | Undated:
     return Undated(Awaits(name), words)
 
 
-def _time(value: object, name: str) -> datetime:
-    """A date, 00:00 UTC, or a full time ending in `Z`."""
+def read_moment(value: object, name: str) -> datetime:
+    """A date, 00:00 UTC, or a full time ending in `Z`.
+
+    Raises:
+        DatesError: neither; it names the member `name`.
+    """
     expected = f"`{name}` is a date like `2027-01-01` or a time like `2027-01-01T12:00:00Z`"
     if not isinstance(value, str):
         raise DatesError(f"{expected}, got {_seen(value)}")

@@ -13,6 +13,7 @@
 | `words`, `search` | what can be found, and by whom, written ahead |
 | `policies`, `publishing` | the policy in force, and how another comes into force |
 | `examination`, `difference`, `stored` | what a bundle must pass, and what it would do to what is stored |
+| `relabelling`, `quarantine`, `label_history` | other labels, by two officers where that widens; what waits for one; what was |
 | `proposals`, `told` | what waits for a second officer, and how an act is told |
 | `calendar`, `item_calendar` | what time alone will do: by dated rows, and by items' own dates |
 | `registry` | clients |

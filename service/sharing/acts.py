@@ -60,6 +60,8 @@ class Act:
     labels: ChainMap[int, Label]
     label_ids: Mapping[bytes, int]
     """Ids of the labels known before this act, by digest."""
+    actor: Actor
+    """Who acts."""
     items: list[str] = field(default_factory=list)
     """Items it concerns, named in its leaf."""
     details: dict[str, object] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class Acts:
             at = max(micros(self._clock()), fence.at + 1, policies.latest_log_time(connection) + 1)
             # The labels this act adds live in a map of their own: if it fails, this worker never knew them.
             labels: ChainMap[int, Label] = ChainMap({}, dict(self._world.labels))
-            act = Act(connection, fence.act + 1, at, state, labels, self._world.label_ids)
+            act = Act(connection, fence.act + 1, at, state, labels, self._world.label_ids, actor)
             policies.raise_fence(connection, act=act.number, at=at)
             yield act
             entry = self._record_act(act, type_, actor)
@@ -177,7 +179,9 @@ class Acts:
         with self._database.acting() as connection:
             fence = policies.fence(connection)
             at = max(micros(self._clock()), fence.at, policies.latest_log_time(connection))
-            act = Act(connection, fence.act, at, self._state(connection), ChainMap({}, dict(self._world.labels)), self._world.label_ids)
+            state = self._state(connection)
+            labels: ChainMap[int, Label] = ChainMap({}, dict(self._world.labels))
+            act = Act(connection, fence.act, at, state, labels, self._world.label_ids, actor)
             yield act
             entry = self._record_act(act, type_, actor)
         act.entry = entry

@@ -9,19 +9,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from service.errors import Conflict, Rejected
 from service.labels.intake import check_label
 from service.labels.label import Label, LabelError
 from service.labels.markings import profile_of
+from service.policy import Bundle
+from service.sharing import proposals
 from service.sharing.acts import Act
 from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
 from service.sharing.tear_lines import may_appear, places
-from service.store import catalogue, search, visibility
+from service.store import Connection, catalogue, search, visibility
 from service.store.catalogue import ItemRecord, ItemTimeline, LabelStretch, PortionRecord, VersionRecord
 from service.store.tables import FOREVER
-from service.store.times import moment_of
 
 STORED: Final = "stored"
 QUARANTINED: Final = "quarantined"
@@ -56,6 +58,7 @@ def store_items(act: Act, drafts: Sequence[ItemDraft], *, update: bool = False) 
     writer.flush()
     upkeep.place_new(writer.fresh, writer.contents)
     upkeep.place(writer.changed)
+    proposals.void_about(act, frozenset(writer.changed), reason="another version")
     act.items.extend(outcome.item_id for outcome in outcomes if outcome.item_id is not None)
     return outcomes
 
@@ -199,6 +202,7 @@ class _Writer:
             )
         else:
             self.flush()
+            catalogue.settle_quarantine(connection, [item_id])
             gone = [portion_id for ids in unchanged.values() for portion_id in ids]
             was_compiled = item_id in catalogue.timelines_of(connection, [item_id], at=at)
             uncompiled = draft.compilation is None and was_compiled
@@ -277,47 +281,40 @@ def relabel_timelines(act: Act, timelines: Mapping[str, Sequence[LabelStretch]],
     catalogue.add_timeline(act.connection, changed)
 
 
-# --- relabel, withdraw ----------------------------------------------------------------------------------------------
+# --- labels, withdrawal ----------------------------------------------------------------------------------------------
 
 
-def relabel(act: Act, item_id: str, *, portion_id: str | None, marking: str | None, label: object, reason: str) -> None:
-    """Give a portion, or every portion of an item, another label from now on.
+def give_labels(act: Act, given: Mapping[str, Mapping[str, Sequence[tuple[int, int, Label]]]]) -> None:
+    """Give portions other labels, in place of all that was ahead of them: whether that may be is `relabelling`'s.
 
-    The dates written beside the old label go with it: a marking says all there is to say.
-
-    Raises:
-        Conflict: no such item in force, or portion of it.
-        Rejected: the marking or label is not one that this scheme knows.
+    Args:
+        given: by item, by portion, (from, until, label) from the act on, without gaps.
     """
-    item = _item_in_force(act, item_id)
-    version = catalogue.version_in_force(act.connection, item_id)
-    if version is None:
-        raise Conflict(f"item `{item_id}` has no version in force", code="not-in-force")
-    held = catalogue.versions_at(act.connection, [item_id], at=act.at)[item_id]
-    targets = [one for one in held.portions if portion_id is None or one.portion.id == portion_id]
-    if not targets:
-        raise Conflict(f"item `{item_id}` has no portion `{portion_id}`", code="no-portion")
-    new = {one.portion.id: _new_label(act, marking, label, act.labels[one.label_id]) for one in targets}
-    ids, added = act.intern({one.digest(): one for one in new.values()})
+    ids, added = act.intern({label.digest(): label for own in given.values() for stretches in own.values() for _, _, label in stretches})
     upkeep = act.upkeep()
     upkeep.entitle(added)
-    relabel_timelines(act, {portion: [LabelStretch(act.at, FOREVER, ids[one.digest()])] for portion, one in new.items()})
-    timelines = catalogue.timelines_of(act.connection, [*(one.portion.id for one in held.portions), item_id], at=act.at)
-    catalogue.end_label_sets(act.connection, item_id, at=act.at)
-    write_label_sets(act, label_sets_ahead(item_id, list(timelines.values()), at=act.at))
-    upkeep.place([item_id])
-    act.items.append(item_id)
-    act.details |= {
-        "ref": item.ref,
-        "reason": reason,
-        "labels": {
-            one.portion.id: {"before": act.labels[one.label_id].to_json(), "after": new[one.portion.id].to_json()} for one in targets
-        },
-    }
+    for item_id, own in given.items():
+        relabel_timelines(
+            act,
+            {
+                portion: [LabelStretch(from_at, until, ids[label.digest()]) for from_at, until, label in stretches]
+                for portion, stretches in own.items()
+            },
+        )
+        held = catalogue.versions_at(act.connection, [item_id], at=act.at)[item_id]
+        timelines = catalogue.timelines_of(act.connection, [*(one.portion.id for one in held.portions), item_id], at=act.at)
+        catalogue.end_label_sets(act.connection, item_id, at=act.at)
+        write_label_sets(act, label_sets_ahead(item_id, list(timelines.values()), at=act.at))
+    upkeep.place(list(given))
+    act.items.extend(given)
 
 
-def _new_label(act: Act, marking: str | None, label: object, before: Label) -> Label:
-    bundle = act.policy().bundle
+def new_label(bundle: Bundle, marking: str | None, label: object, *, before: Label, at: datetime) -> Label:
+    """The label that an officer gives: a portion's marking, with the categories and originators of the label before; or a label itself.
+
+    Raises:
+        Rejected: neither or both, or not one that this scheme knows.
+    """
     if (marking is None) == (label is None):
         raise Rejected("expected one of `marking` and `label`", code="marking")
     try:
@@ -327,9 +324,7 @@ def _new_label(act: Act, marking: str | None, label: object, before: Label) -> L
             # What no marking of the profile can say could be released and not be written.
             profile_of(bundle.scheme).write_portion(given)
             return given
-        return label_of_marking(
-            bundle, marking, portion=True, categories=before.categories, originators=before.originators, at=moment_of(act.at)
-        )
+        return label_of_marking(bundle, marking, portion=True, categories=before.categories, originators=before.originators, at=at)
     except LabelError as error:
         raise Rejected(str(error), code="label") from None
 
@@ -340,16 +335,23 @@ def withdraw(act: Act, item_id: str, *, reason: str) -> None:
     Raises:
         Conflict: no such item, or it is withdrawn already.
     """
-    item = _item_in_force(act, item_id)
+    item = item_in_force(act.connection, item_id)
     catalogue.withdraw(act.connection, item_id, at=act.at)
     visibility.drop_offers(act.connection, item_id)
     search.drop_rows(act.connection, item_id)
+    catalogue.settle_quarantine(act.connection, [item_id])
+    proposals.void_about(act, [item_id], reason="withdrawn")
     act.items.append(item_id)
     act.details |= {"ref": item.ref, "reason": reason}
 
 
-def _item_in_force(act: Act, item_id: str) -> ItemRecord:
-    item = catalogue.item_by_id(act.connection, item_id)
+def item_in_force(connection: Connection, item_id: str) -> ItemRecord:
+    """An item that is not withdrawn.
+
+    Raises:
+        Conflict: no such item, or it is withdrawn.
+    """
+    item = catalogue.item_by_id(connection, item_id)
     if item is None:
         raise Conflict(f"no item `{item_id}`", code="no-item")
     if item.withdrawn_at is not None:

@@ -115,6 +115,8 @@ class ItemDraft:
     """The JSON as it came, canonical, with files by digest."""
     over_marked: str | None = None
     """Where its marking holds back what every portion allows; it is stored all the same, for a stricter marking is lawful."""
+    holds: tuple[Hold, ...] = ()
+    """All that keeps it in quarantine; `hold` is the first."""
 
 
 class _Held(Exception):
@@ -273,6 +275,7 @@ def _read_item(value: object, readings: _Readings, find_file: FindFile) -> ItemD
         hold=hold,
         source=_canonical(_with_digests(item, portions)).decode("utf-8"),
         over_marked=over_marked,
+        holds=tuple(holds),
     )
 
 

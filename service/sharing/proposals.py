@@ -2,7 +2,8 @@
 
 A proposal is bound to three things by their digests: what it is about (`subject`), what was in force when it was proposed (`base`), and
 exactly what it would do (`timeline`, the SHA-256 of `body`). Approval is of these, so a proposal is void as soon as one of them is not
-what it was; it is never mended. Nothing here says what needs approval, or does what was approved: publishing does, for policies.
+what it was; it is never mended. Nothing here says what needs approval, or does what was approved: publishing does, for policies, and
+relabelling, for labels.
 
 Every step is a leaf of `officers`: the proposal, the approval (beside the act it allows), the end of one that came to nothing.
 """
@@ -10,8 +11,10 @@ Every step is a leaf of `officers`: the proposal, the approval (beside the act i
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from service.errors import Conflict, SecondOfficer
 from service.identity.clients import Role
@@ -19,6 +22,11 @@ from service.releaselog.leaf import canonical
 from service.sharing.acts import Act, Actor, Beside
 from service.store import Connection, clients, policies
 from service.store.policies import Proposal, ProposalState
+
+RELABEL: Final = "item.relabel"
+EVENT: Final = "item.event"
+ABOUT_ITEMS: Final = (RELABEL, EVENT)
+"""Acts on labels that are proposed. `subject` is the item's id, or `event:` and what came about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,12 @@ class Wanted:
 def body_of(value: object) -> bytes:
     """What an act would do, as bytes: RFC 8785."""
     return canonical(value)
+
+
+def value_of(proposal: Proposal) -> dict[str, Any]:
+    """What a proposal would do, as it was written down."""
+    value: dict[str, Any] = json.loads(proposal.body)
+    return value
 
 
 def propose(act: Act, wanted: Wanted, actor: Actor, *, kinds: Collection[str]) -> Proposal:
@@ -98,6 +112,13 @@ def end_all(act: Act, actor: Actor, *, kinds: Collection[str], reason: str) -> N
     """Make everything of these kinds that waits void, each with a leaf after that of the act. Inside `Acts.act`."""
     for proposal in policies.open_proposals(act.connection, kinds):
         end(act, proposal, ProposalState.VOID, by=actor, reason=reason, leaf=f"{_family(proposal)}.void")
+
+
+def void_about(act: Act, item_ids: Collection[str], *, reason: str) -> None:
+    """Make void what is proposed about the labels of items that this act changes. Inside `Acts.act`."""
+    for proposal in policies.open_proposals(act.connection, [RELABEL]):
+        if proposal.subject in item_ids:
+            end(act, proposal, ProposalState.VOID, by=act.actor, reason=reason, leaf=f"{_family(proposal)}.void")
 
 
 def end(act: Act, proposal: Proposal, state: ProposalState, *, by: Actor, reason: str, leaf: str | None = None) -> None:

@@ -341,7 +341,7 @@ class Publishing:
             before = act.state
             if proposal is not None:
                 proposals.approve(act, proposal, actor)
-            proposals.end_all(act, actor, kinds=KINDS, reason="another publication")
+            proposals.end_all(act, actor, kinds=(*KINDS, *proposals.ABOUT_ITEMS), reason="another publication")
             policies.archive_bundle(act.connection, bundle.digest, bundle.files)
             timeline = None if weighed.timeline is None else weighed.timeline.digest
             proposer, approver = (actor.client, None) if proposal is None else (proposal.client, actor.client)

@@ -10,6 +10,7 @@ from typing import Final
 
 from service.errors import Conflict, Rejected
 from service.identity.clients import Client, Role, new_client_id
+from service.identity.rights import UNLIMITED, Rights
 from service.identity.secrets import SecretHasher, new_secret
 from service.sharing.acts import MACHINE, Actor, Acts
 from service.sharing.policies import PolicyState
@@ -69,7 +70,16 @@ def _client(record: ClientRecord) -> Client:
         purposes=record.purposes,
         enabled=record.enabled,
         secret_hash=record.secret_hash,
+        rights=Rights(record.level, record.categories, record.originators),
     )
+
+
+def officer_of(connection: Connection, client_id: str) -> Client | None:
+    """The client of an id, if it is an officer's and enabled."""
+    record = clients.client_by_id(connection, client_id)
+    if record is None or not record.enabled or record.role != Role.OFFICER:
+        return None
+    return _client(record)
 
 
 class Registry:
@@ -90,14 +100,16 @@ class Registry:
         purposes: Sequence[str] = (),
         issuer: str | None = None,
         subject: str | None = None,
+        rights: Rights = UNLIMITED,
     ) -> tuple[Client, str | None]:
         """Register a client; returns it and, once, its secret.
 
         Args:
             issuer, subject: for a client of the external issuer, which gets no secret from us.
+            rights: of an officer, the labels he may give and take.
 
         Raises:
-            Rejected: a partner client without partner, another with one, or a name, partner or purpose that is not valid.
+            Rejected: a partner client without partner, another with one, or a name, partner, purpose or right that is not valid.
             Conflict: the name, or issuer and subject, is registered already.
         """
         if (issuer is None) != (subject is None):
@@ -113,21 +125,25 @@ class Registry:
             partner=partner,
             purposes=tuple(sorted(set(purposes))),
             secret_hash=None if secret is None else self._hasher.hash(secret),
+            rights=rights,
         )
         with self._acts.registering("client.add", _CLI) as act:
             if client.partner is not None:
-                state = act.policy()
-                _check_against(state, client)
+                _check_against(act.policy(), client)
+            if not client.rights.unlimited:
+                _check_rights(act.policy(), client.rights)
             clients.add_client(
                 act.connection,
                 ClientRecord(
                     client.id, client.issuer, client.subject, client.name, client.role, client.partner, client.purposes, True,
-                    client.secret_hash, act.at,
+                    client.secret_hash, act.at, client.rights.level, client.rights.categories, client.rights.originators,
                 ),
             )  # fmt: skip
             if client.partner is not None:
                 act.upkeep().add_lanes([(client.partner, purpose) for purpose in (BASE_PURPOSE, *client.purposes)])
             act.details |= {"client": client.id, "role": client.role, "partner": client.partner, "purposes": list(client.purposes)}
+            if not client.rights.unlimited:
+                act.details["rights"] = client.rights.to_json()
         return client, secret
 
     def disable(self, name: str) -> Client:
@@ -163,3 +179,17 @@ def _check_against(state: PolicyState, client: Client) -> None:
     for purpose in client.purposes:
         if purpose not in state.bundle.scheme.purposes:
             raise Rejected(f"unknown purpose `{purpose}`, expected one of the scheme in force", code="unknown-purpose")
+
+
+def _check_rights(state: PolicyState, rights: Rights) -> None:
+    # A slip in a name would lock an officer out of what he was meant to have, and be found out on the day it matters.
+    scheme = state.bundle.scheme
+    known = {
+        "level": ([] if rights.level is None else [rights.level], {level.name for level in scheme.levels}),
+        "category": (rights.categories or (), set(scheme.categories)),
+        "originator": (rights.originators or (), {scheme.own, *(partner.code for partner in state.bundle.partners)}),
+    }
+    for what, (names, vocabulary) in known.items():
+        for name in names:
+            if name not in vocabulary:
+                raise Rejected(f"unknown {what} `{name}`, expected one of the policy in force", code=f"unknown-{what}")

@@ -538,12 +538,29 @@ def refs_and_kinds(connection: Connection, item_ids: Sequence[str]) -> tuple[dic
     return refs, kinds
 
 
+_STILL_AWAITED: Final = "NOT EXISTS (SELECT 1 FROM relabel r WHERE r.portion_id = vp.portion_id AND r.at >= v.created_at)"
+"""What was written beside a label goes with it: a portion that an act gave another label waits for nothing any more."""
+
+
+def awaiting(connection: Connection, declassify_on: str, *, limit: int) -> list[tuple[str, str]]:
+    """(item id, portion id) of the portions in force whose declassification waits for exactly this (JSON), by item and position."""
+    rows = connection.execute(
+        text(
+            "SELECT i.id, vp.portion_id FROM version_portion vp JOIN version v ON v.id = vp.version_id "
+            "JOIN item i ON i.id = v.item_id AND i.version = v.number AND i.withdrawn_at IS NULL "
+            f"WHERE vp.declassify_on = :on AND {_STILL_AWAITED} ORDER BY i.id, vp.position LIMIT :limit"
+        ),
+        {"on": sought(declassify_on), "limit": limit},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def undated(connection: Connection, *, limit: int) -> tuple[list[Undated], int]:
     """(the first portions in force whose declassification has no date, by item `ref` and position; how many there are)."""
     held = (
         "FROM version_portion vp JOIN version v ON v.id = vp.version_id "
         "JOIN item i ON i.id = v.item_id AND i.version = v.number AND i.withdrawn_at IS NULL JOIN portion p ON p.id = vp.portion_id "
-        "WHERE vp.declassify_on IS NOT NULL"
+        f"WHERE vp.declassify_on IS NOT NULL AND {_STILL_AWAITED}"
     )
     rows = connection.execute(
         text(f"SELECT i.id, i.ref, p.id, p.kind, vp.declassify_on {held} ORDER BY i.ref, vp.position LIMIT :limit"), {"limit": limit}
@@ -588,8 +605,18 @@ def quarantined_of(connection: Connection, item_id: str) -> Quarantined | None:
     return None if row is None else Quarantined(*row)
 
 
-def release_from_quarantine(connection: Connection, version_id: int) -> None:
-    connection.execute(text("DELETE FROM quarantine WHERE version_id = :version"), {"version": version_id})
+def hold_anew(connection: Connection, version_id: int, *, code: str, reason: str, intake: str) -> None:
+    """A version in quarantine waits for something else now; since when it waits stays."""
+    connection.execute(
+        text("UPDATE quarantine SET code = :code, reason = :reason, intake = :intake WHERE version_id = :version"),
+        {"version": version_id, "code": code, "reason": reason, "intake": intake},
+    )
+
+
+def settle_quarantine(connection: Connection, item_ids: Collection[str]) -> None:
+    """Nothing of these items waits any more: a good version came, or an officer decided."""
+    if item_ids:
+        connection.execute(text("DELETE FROM quarantine WHERE item_id = :item"), [{"item": item_id} for item_id in item_ids])
 
 
 def add_file(connection: Connection, sha256: bytes, size: int) -> None:

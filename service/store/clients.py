@@ -13,7 +13,10 @@ from service.store import policies
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
-    """A row of the client table. `purposes` are those beyond `none`; `created_at` in microseconds."""
+    """A row of the client table. `purposes` are those beyond `none`; `created_at` in microseconds.
+
+    `level`, `categories` and `originators` limit the labels that an officer may give and take; None where they do not.
+    """
 
     id: str
     issuer: str
@@ -25,9 +28,12 @@ class ClientRecord:
     enabled: bool
     secret_hash: str | None
     created_at: int
+    level: str | None = None
+    categories: tuple[str, ...] | None = None
+    originators: tuple[str, ...] | None = None
 
 
-_COLUMNS: Final = "id, issuer, subject, name, role, partner, purposes, enabled, secret_hash, created_at"
+_COLUMNS: Final = "id, issuer, subject, name, role, partner, purposes, enabled, secret_hash, created_at, level, categories, originators"
 
 
 def _record(row: Row[Any] | None) -> ClientRecord | None:
@@ -35,8 +41,12 @@ def _record(row: Row[Any] | None) -> ClientRecord | None:
         return None
     return ClientRecord(
         row.id, row.issuer, row.subject, row.name, row.role, row.partner, tuple(row.purposes.split()), bool(row.enabled), row.secret_hash,
-        row.created_at,
+        row.created_at, row.level, _names(row.categories), _names(row.originators),
     )  # fmt: skip
+
+
+def _names(cell: str | None) -> tuple[str, ...] | None:
+    return None if cell is None else tuple(cell.split())
 
 
 def add_client(connection: Connection, client: ClientRecord) -> None:
@@ -48,12 +58,14 @@ def add_client(connection: Connection, client: ClientRecord) -> None:
     values = {
         "id": client.id, "issuer": client.issuer, "subject": client.subject, "name": client.name, "role": client.role,
         "partner": client.partner, "purposes": " ".join(client.purposes), "enabled": int(client.enabled),
-        "secret_hash": client.secret_hash, "created_at": client.created_at,
+        "secret_hash": client.secret_hash, "created_at": client.created_at, "level": client.level,
+        "categories": None if client.categories is None else " ".join(client.categories),
+        "originators": None if client.originators is None else " ".join(client.originators),
     }  # fmt: skip
     added = connection.execute(
         text(
             f"INSERT INTO client ({_COLUMNS}) VALUES (:id, :issuer, :subject, :name, :role, :partner, :purposes, :enabled, "
-            ":secret_hash, :created_at) ON CONFLICT DO NOTHING"
+            ":secret_hash, :created_at, :level, :categories, :originators) ON CONFLICT DO NOTHING"
         ),
         values,
     )

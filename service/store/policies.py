@@ -179,6 +179,12 @@ def open_proposals(connection: Connection, kinds: Collection[str]) -> list[Propo
     ]
 
 
+def proposal_by_id(connection: Connection, proposal_id: int) -> Proposal | None:
+    """A proposal, however it ended."""
+    row = connection.execute(text(f"SELECT {_PROPOSAL} FROM proposal WHERE id = :id"), {"id": proposal_id}).one_or_none()
+    return None if row is None else _proposal(row)
+
+
 def proposals(connection: Connection, kinds: Collection[str]) -> list[Proposal]:
     """Every proposal of these kinds, oldest first, however it ended."""
     statement = text(f"SELECT {_PROPOSAL} FROM proposal WHERE kind IN :kinds ORDER BY id")

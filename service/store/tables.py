@@ -87,6 +87,10 @@ class ClientRow(SQLModel, table=True):
     enabled: int = Field(sa_column=Column(SmallInteger, nullable=False))
     secret_hash: str | None = Field(default=None, sa_column=_text(nullable=True))
     created_at: int = Field(sa_column=_big())
+    level: str | None = Field(default=None, sa_column=_text(nullable=True))
+    """Of an officer: the highest level of labels he may give and take; `categories` and `originators` likewise, words between spaces."""
+    categories: str | None = Field(default=None, sa_column=_text(nullable=True))
+    originators: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 
 class BundleFileRow(SQLModel, table=True):
@@ -245,6 +249,25 @@ class ItemLabelSetRow(SQLModel, table=True):
     until: int = Field(sa_column=_big())
     label_set_id: int = Field(sa_column=_big())
     __table_args__ = (Index("item_label_set_by_set", "label_set_id", "item_id"),)
+
+
+class RelabelRow(SQLModel, table=True):
+    """Why a portion got another label by an officer's act: the reason, and where two were needed the proposal and who approved it.
+
+    `portion_id` is the item's id for what held of all of it. That the label began is in `portion_label`, at the same time; `client` is who
+    wanted it.
+    """
+
+    __tablename__ = "relabel"
+    portion_id: str = Field(sa_column=_text(primary=True))
+    act: int = Field(sa_column=_big(primary=True))
+    item_id: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+    client: str = Field(sa_column=_text())
+    reason: str = Field(sa_column=_text())
+    proposal: int | None = Field(default=None, sa_column=_big(nullable=True))
+    approver: str | None = Field(default=None, sa_column=_text(nullable=True))
+    __table_args__ = (Index("relabel_of_item", "item_id", "at"),)
 
 
 class QuarantineRow(SQLModel, table=True):

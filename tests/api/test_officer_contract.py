@@ -70,6 +70,11 @@ def test_what_is_not_marked_waits_in_quarantine(empty: Service) -> None:
             "code": "unmarked",
             "reason": "portion 1: it bears no marking",
             "at": held["quarantine"][0]["at"],
+            "markings": [
+                {"portion": "item", "kind": "item", "marking": "UNCLASSIFIED"},
+                {"portion": "0", "kind": "title", "marking": "(U)"},
+                {"portion": "1", "kind": "text", "marking": ""},
+            ],
         }
     ]
     look = empty.entry(answer)
@@ -140,7 +145,7 @@ def test_relabelling_takes_effect_with_its_answer(empty: Service) -> None:
     assert details["reason"] == "too much"
     assert details["labels"][portion]["after"]["releasable_to"] == []
     label = {"level": "SECRET", "categories": ["DIPLOMATIC"], "releasable_to": ["JPN"], "caveats": [], "originators": ["USA"]}
-    ok(empty.post("officer", act, {"label": label, "reason": "for Japan"}))
+    ok(empty.relabel_as_two(stored["id"], {"label": label, "reason": "for Japan"}))
     assert empty.get("jpn", path).json()["marking"] == "SECRET//REL TO USA, JPN"
     assert empty.get("gbr", path).content == NOT_FOUND
     for body, code in (

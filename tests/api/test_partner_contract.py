@@ -123,7 +123,7 @@ def test_since_gives_what_became_visible_after_the_bookmark(empty: Service) -> N
     after = empty.get("jpn", "/v1/items", params={"since": news["bookmark"]}).json()
     shown = {entry["title"] for entry in after["items"]}
     assert shown == {"Title of secret"}, "only its title and text are marked for JPN"
-    empty.post("officer", f"/v1/officer/items/{hidden.json()['id']}/labels", {"marking": "(U)", "portion": None, "reason": "cleared"})
+    empty.relabel_as_two(hidden.json()["id"], {"marking": "(U)", "portion": None, "reason": "cleared"})
     assert [entry["id"] for entry in empty.get("jpn", "/v1/items", params={"since": after["bookmark"]}).json()["items"]] == [
         hidden.json()["id"]
     ]

@@ -33,8 +33,10 @@ from schemathesis.specs.openapi.checks import (
 
 from service.app import build_routes, openapi
 from service.identity.clients import Role
+from service.sharing import relabelling
 from service.sharing.publishing import Pending
 from tests.support.api import FILES, MACHINE, Service, copied, item, routes, service_in
+from tests.support.two_officers import FIRST, second_officer
 
 CALLERS = ("jpn", "officer", "auditor", None)
 DOCUMENT: dict[str, Any] = openapi(build_routes())
@@ -114,6 +116,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "code": ["IND", "SGP"],
         "partner": ["JPN"],
         "log": ["JPN", "officers"],
+        "proposal": ["1"],
         "digest": [uploaded.json()["digest"]],
         "type": ["list", "item.import"],
         "item": ids[:1],
@@ -129,6 +132,7 @@ BODIES: dict[str, list[Any]] = {
     "/v1/officer/items": [item("made/one"), item("made/two", "SECRET//REL TO USA, JPN"), {"ref": "made/three", "portions": []}],
     "/v1/officer/items/{id}/versions": [{name: value for name, value in item("x").items() if name != "ref"}],
     "/v1/officer/items/{id}/labels": [{"marking": "(S//NOFORN)", "portion": None, "reason": "an error"}],
+    "/v1/officer/events": [{"event": "the end of the exercise", "reason": "an order"}],
     "/v1/officer/items/{id}/withdraw": [{"reason": "an error"}],
     "/v1/officer/partners/{code}/suspend": [{"reason": "an incident"}],
     "/v1/audit/queries": [{"name": "denials", "query": {"outcome": ["withhold"], "partner": "JPN"}}, {"name": "x", "query": {"limit": 3}}],
@@ -174,6 +178,26 @@ def _waiting(service: Service) -> Pending:
     return done
 
 
+def _stored_to_wait(service: Service, words: str) -> str:
+    """An item of which a portion waits for an event; its id."""
+    value = item(f"waits/{next(_NUMBERS)}")
+    value["portions"][1] |= {"marking": "(S//REL TO USA, JPN)", "declassify_on": {"event": words}}
+    value["marking"] = "SECRET//REL TO USA, JPN"
+    answer = service.post("officer", "/v1/officer/items", value)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def _label_waiting(service: Service, path: str) -> relabelling.Pending:
+    """An act on labels that waits for an officer: an event, or another label, as the path wants."""
+    words = f"event {next(_NUMBERS)}"
+    held = _stored_to_wait(service, words)
+    asked = relabelling.Event(words, "r") if "/events/" in path else relabelling.Relabel(held, "r", "(U)")
+    done = relabelling.relabel(service.installation, asked, second_officer(service.installation, FIRST))
+    assert isinstance(done, relabelling.Pending)
+    return done
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
@@ -199,11 +223,19 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             waiting = _waiting(fuzzed)
             body = {"timeline": waiting.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
             parameters["digest"], more = waiting.digest, {"body": body, "media_type": "application/json"}
+        if "{proposal}" in path:
+            pending = _label_waiting(fuzzed, path)
+            body = {"timeline": pending.planned.digest} if path.endswith("/approve") else {"reason": "not now"}
+            parameters |= {"id": pending.planned.moved[0].item_id, "proposal": str(pending.proposal.id)}
+            parameters = {name: value for name, value in parameters.items() if f"{{{name}}}" in path}
+            more = {"body": body, "media_type": "application/json"}
+        if path == "/v1/officer/events":
+            _stored_to_wait(fuzzed, "the end of the exercise")
         if path.endswith("/view"):
             more["query"] = {"path": chosen.choice(known["view"])}
         case = operation.Case(path_parameters=parameters, **more)
         seen.add(_asked(fuzzed, case, who))
-    assert seen & {200, 201}, f"never got past a refusal: {sorted(seen)}"
+    assert seen & {200, 201, 202}, f"never got past a refusal: {sorted(seen)}"
 
 
 @pytest.mark.parametrize("who", CALLERS, ids=lambda who: who or "nobody")

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.bench import columns, engine, lists, log, log_queries, prove, release, search
 
-
 NAMES = ["engine", "columns", "prove", "release", "lists", "search", "log", "log-queries"]
 
 

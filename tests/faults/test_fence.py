@@ -20,6 +20,7 @@ from service.sharing.verification import verify_all
 from tests.support.faults import MACHINE_HERE, Small, entries, face, small
 from tests.support.faults_fence import check, poster, read_from_servers, read_in_threads, tell
 from tests.support.faults_server import Server
+from tests.support.two_officers import relabel_within
 
 CYCLES = 4
 
@@ -74,7 +75,7 @@ def _suspend(world: Small) -> None:
 
 def _relabel(world: Small) -> None:
     with world.installation.acts.act("item.relabel", MACHINE_HERE) as act:
-        catalogue.relabel(act, world.items["chart"], portion_id=None, marking="(U//REL TO USA, AUS)", label=None, reason="a test")
+        relabel_within(act, world.items["chart"], "(U//REL TO USA, AUS)")
 
 
 @pytest.mark.parametrize("act", [_withdraw, _suspend, _relabel])

@@ -36,6 +36,7 @@ from tests.support.faults import (
     on_record,
     small,
 )
+from tests.support.two_officers import relabel_within
 
 KEY = "a-key-of-its-own"
 
@@ -165,7 +166,7 @@ def test_a_key_of_the_right_form_is_taken(shared: Small, key: str) -> None:
 
 def _relabel(world: Small, marking: str) -> None:
     with world.installation.acts.act("item.relabel", MACHINE_HERE) as act:
-        catalogue.relabel(act, world.items["sea"], portion_id=None, marking=marking, label=None, reason="a test")
+        relabel_within(act, world.items["sea"], marking)
 
 
 def _withdraw(world: Small) -> None:

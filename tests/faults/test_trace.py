@@ -128,7 +128,7 @@ def _requests(world: Small) -> Iterator[tuple[str, str, str, bytes]]:
             yield method, world.path(template, visible=visible), "jpn", b""
     sea = f"/v1/officer/items/{world.items['sea']}"
     yield "GET", f"{sea}/audience", "officer", b""
-    yield "POST", f"{sea}/labels", "officer", b'{"marking":"(S//REL TO USA, AUS)","reason":"a test"}'
+    yield "POST", f"{sea}/labels", "officer", b'{"marking":"(S//NF)","reason":"a test"}'
     yield "POST", f"{sea}/withdraw", "officer", b'{"reason":"a test"}'
 
 

@@ -15,7 +15,7 @@ from service.errors import Broken, Conflict, Rejected, ServiceError
 from service.identity.clients import Role
 from service.labels.label import Label
 from service.sharing.acts import Act
-from service.sharing.catalogue import relabel, store_items, withdraw
+from service.sharing.catalogue import store_items, withdraw
 from service.sharing.intake import read_item
 from service.sharing.ledger import OFFICERS
 from service.sharing.verification import verify_all
@@ -23,6 +23,7 @@ from service.store import logs, policies
 from service.store.tables import FOREVER
 from tests.support.store_bundles import IND_CONFIDENTIAL, JPN_SECRET, OPEN, bundle_files
 from tests.support.store_world import OFFICER, World, item, text_portion, title
+from tests.support.two_officers import relabel_as_two, relabel_within
 
 
 class Stopped(Exception):
@@ -53,7 +54,7 @@ def _stores(world: World, act: Act, item_id: str) -> None:
 
 
 def _relabels(world: World, act: Act, item_id: str) -> None:
-    relabel(act, item_id, portion_id=None, marking="(C//REL TO USA, IND)", label=None, reason="r")
+    relabel_within(act, item_id, "(C//REL TO USA, IND)")
 
 
 def _withdraws(world: World, act: Act, item_id: str) -> None:
@@ -204,7 +205,7 @@ def test_without_a_policy_nothing_can_be_stored(tmp_path: Any) -> None:
 
 def test_a_relabelled_portion_goes_to_whom_its_new_label_lets_it_go(world: World, item_id: str) -> None:
     portion = world.item("JPN", item_id)["portions"][0]["id"]  # type: ignore[index]
-    world.relabel(item_id, "(C//REL TO USA, IND)", portion=portion)
+    relabel_as_two(world.installation, item_id, "(C//REL TO USA, IND)", portion=portion)
     assert world.item("JPN", item_id)["portions"] == []  # type: ignore[index]
     assert [one["text"] for one in world.item("IND", item_id)["portions"]] == ["text"]  # type: ignore[index]
     row = officers(world)[-1]

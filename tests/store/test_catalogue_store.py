@@ -172,7 +172,7 @@ def test_a_quarantined_version_leaves_the_one_in_force(database: Database) -> No
         assert catalogue.quarantined(connection, after=(held.at, held.version_id), limit=10) == []
         catalogue.set_version_in_force(connection, "i1", 2)
         assert catalogue.version_in_force(connection, "i1").id == second  # type: ignore[union-attr]
-        catalogue.release_from_quarantine(connection, second)
+        catalogue.settle_quarantine(connection, ["i1"])
         assert catalogue.quarantined_of(connection, "i1") is None
 
 

@@ -24,7 +24,7 @@ from service.sharing.gate import Ask
 from service.sharing.installation import Installation
 from service.store import logs
 from tests.support.faults import MACHINE_HERE, OPEN, Small, act_of, bundle_files, entries, face, log_size
-from tests.support.two_officers import publish_as_two
+from tests.support.two_officers import publish_as_two, relabel_as_two
 
 READERS: Final = 16
 READ_BETWEEN_ACTS: Final = 6
@@ -72,7 +72,7 @@ def tell(world: Small, *, cycles: int, post: Post | None = None) -> Story:
     """Publish, withdraw, relabel, suspend and resume in a loop, each waiting for the answer of the one before.
 
     Args:
-        post: how every other cycle's relabels, withdrawals and suspensions are done; else all in this process, as a command would.
+        post: how every other cycle's withdrawals and suspensions are done; else all in this process, as a command would.
     """
     installation = world.installation
     story = Story()
@@ -105,7 +105,7 @@ def tell(world: Small, *, cycles: int, post: Post | None = None) -> Story:
             event = _suspension(installation, through, suspended=suspended)
             now = noted(number_of(event), replace(now, suspended=suspended))
         for audience in ("AUS", "JPN"):
-            event = _relabelled(world, through, audience)
+            event = _relabelled(world, audience)
             now = noted(number_of(event), replace(now, sea_is_japans=audience == "JPN"))
         ref = f"made {cycle}"
         item = world.add({**OPEN, "ref": ref})
@@ -124,13 +124,9 @@ def _suspension(installation: Installation, post: Post | None, *, suspended: boo
     return change("JPN", MACHINE_HERE, reason="a test").event_id
 
 
-def _relabelled(world: Small, post: Post | None, audience: str) -> str:
-    marking, sea = f"(S//REL TO USA, {audience})", world.items["sea"]
-    if post is not None:
-        return post(f"/items/{sea}/labels", {"marking": marking, "reason": "a test"})
-    with world.installation.acts.act("item.relabel", MACHINE_HERE) as act:
-        catalogue.relabel(act, sea, portion_id=None, marking=marking, label=None, reason="a test")
-    return act.event_id()
+def _relabelled(world: Small, audience: str) -> str:
+    # Another audience is not a narrower one: it takes two officers.
+    return relabel_as_two(world.installation, world.items["sea"], f"(S//REL TO USA, {audience})").entry.event_id
 
 
 def _withdrawn(installation: Installation, post: Post | None, item: str) -> str:

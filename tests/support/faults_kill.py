@@ -139,8 +139,8 @@ async def _act(client: httpx.AsyncClient, world: Small, received: Received, rand
         turn += 1
         try:
             if turn % 2:
-                audience = randomness.choice(["JPN", "AUS"])
-                body = {"marking": f"(S//REL TO USA, {audience})", "reason": "under load"}
+                # No wider than it is, so that one officer may.
+                body = {"marking": "(S//REL TO USA, JPN)", "reason": "under load"}
                 answer = await client.post(sea, headers=headers, json=body)
             else:
                 item = {

@@ -16,13 +16,13 @@ from service.identity.clients import Client, Role
 from service.settings import Settings
 from service.sharing.acts import Actor
 from service.sharing.asks import Asker, FileAsk, ItemAsk, ListAsk
-from service.sharing.catalogue import Outcome, relabel, withdraw
+from service.sharing.catalogue import Outcome, withdraw
 from service.sharing.gate import Ask, Prepared, Released
 from service.sharing.importing import SentFiles, import_items, store_one
 from service.sharing.installation import Installation, open_installation
 from service.store import catalogue
 from service.store.times import micros
-from tests.support.two_officers import publish_as_two
+from tests.support.two_officers import publish_as_two, relabel_within
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 OFFICER = Actor("c_officer_of_the_tests", "/v1/officer")
@@ -93,7 +93,7 @@ class World:
 
     def relabel(self, item_id: str, marking: str | None, *, portion: str | None = None, label: object = None) -> None:
         with self.installation.acts.act("item.relabel", OFFICER) as act:
-            relabel(act, item_id, portion_id=portion, marking=marking, label=label, reason="a test")
+            relabel_within(act, item_id, marking, portion=portion, label=label)
 
     def withdraw(self, item_id: str) -> None:
         with self.installation.acts.act("item.withdraw", OFFICER) as act:

@@ -39,7 +39,7 @@ from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.store import catalogue as stored
 from service.store import logs
-from tests.support.two_officers import publish_as_two
+from tests.support.two_officers import publish_as_two, relabel_within
 
 OFFICER: Final = Actor("c_officer", "cli")
 START: Final = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -203,7 +203,7 @@ class World:
 
     def relabel(self, ref: str, marking: str, *, portion_id: str | None = None) -> None:
         with self.installation.acts.act("item.relabel", OFFICER) as act:
-            catalogue.relabel(act, self.items[ref], portion_id=portion_id, marking=marking, label=None, reason="the story says so")
+            relabel_within(act, self.items[ref], marking, portion=portion_id)
 
     def publish(self, files: Mapping[str, bytes]) -> None:
         publish_as_two(self.installation, files, OFFICER)

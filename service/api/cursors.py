@@ -10,6 +10,7 @@ from typing import Final
 from service.errors import Rejected
 from service.releaselog.leaf import canonical
 
+_NAMED: Final = re.compile(rb"([0-9]{16})\.([0-9]{16})\.([A-Za-z0-9_-]{1,64})")
 _PLAIN: Final = re.compile(rb"[0-9]{16}(?:\.[0-9]{16}){0,3}")
 
 
@@ -40,6 +41,29 @@ def read_bound_cursor(cursor: str | None, count: int, query: object) -> tuple[in
 def _binding(query: object) -> int:
     # As many digits as a place has; it keeps mistakes apart, and holds nothing back from who may ask for either.
     return int.from_bytes(hashlib.sha256(canonical(query)).digest(), "big") % 10**16
+
+
+def named_cursor(at: int, number: int, name: str) -> str:
+    """A cursor that holds two numbers and an id."""
+    plain = b"%016d.%016d.%s" % (at, number, name.encode("ascii"))
+    return base64.urlsafe_b64encode(plain).decode("ascii").rstrip("=")
+
+
+def read_named_cursor(cursor: str | None) -> tuple[int, int, str] | None:
+    """What `named_cursor` put into a cursor; None for none.
+
+    Raises:
+        Rejected: not one of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        found = _NAMED.fullmatch(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+    except (ValueError, UnicodeEncodeError):
+        found = None
+    if found is None or named_cursor(int(found[1]), int(found[2]), found[3].decode("ascii")) != cursor:
+        raise Rejected("this cursor was not made here", code="foreign-cursor")
+    return int(found[1]), int(found[2]), found[3].decode("ascii")
 
 
 def read_place_cursor(cursor: str | None, count: int) -> tuple[int, ...] | None:

@@ -16,11 +16,11 @@ from starlette.responses import Response
 
 from service.api import describe, shapes
 from service.api.access import Access, InstallationDependency, admit, body_as, no_query, route
-from service.api.cursors import place_cursor, read_place_cursor
-from service.api.officers import ActorDependency, item_must_exist
+from service.api.cursors import named_cursor, place_cursor, read_named_cursor, read_place_cursor
+from service.api.officers import ActorDependency, item_must_exist, partner_must_exist
 from service.errors import Conflict, NotVisible
-from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
-from service.sharing import looks, quarantine, relabelling
+from service.settings import OBSTACLES_TOP_DEFAULT, OBSTACLES_TOP_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from service.sharing import looks, obstacles, quarantine, relabelling
 from service.sharing.acts import Actor
 from service.sharing.label_history import label_history_of
 from service.sharing.proposals import EVENT, RELABEL
@@ -312,6 +312,95 @@ async def quarantined(query: Annotated[PageQuery, Query()], actor: ActorDependen
         body: dict[str, Any] = {"quarantine": [quarantined_json(row) for row in rows[: query.limit]]}
         if len(rows) > query.limit:
             body["next"] = place_cursor(rows[query.limit - 1].at, rows[query.limit - 1].version_id)
+        return body, entry.event_id
+
+    body, event_id = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
+
+
+# --- what stands in the way -------------------------------------------------------------------------------------------
+
+
+class ObstaclesOfItemQuery(BaseModel):
+    """For whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    partner: str = Field(max_length=64, description="A partner's code")
+    purpose: str = Field(default="none", pattern="^(none|[A-Z][A-Z0-9-]*)$", max_length=64)
+
+
+@router.get(
+    "/items/{id}/obstacles",
+    summary="What to hold back of an item so that a partner may have the rest, and what would have to change for all of it",
+    responses=describe.answer(shapes.ItemObstacles, "What stands in the way", recorded=True) | describe.problems(404, 409) | _PROBLEMS,
+)
+@route(Access.OFFICER)
+async def item_obstacles(
+    id: str, query: Annotated[ObstaclesOfItemQuery, Query()], actor: ActorDependency, installation: InstallationDependency
+) -> Response:
+    def run() -> tuple[dict[str, Any], str]:
+        item_must_exist(installation, id)
+        partner_must_exist(installation, query.partner)
+        body, entry = obstacles.obstacles_of_item(installation, actor, id, partner=query.partner, purpose=query.purpose)
+        return body, entry.event_id
+
+    body, event_id = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
+
+
+class ObstaclesQuery(BaseModel):
+    """How many lines, and for whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    top: int = Field(default=OBSTACLES_TOP_DEFAULT, ge=1, le=OBSTACLES_TOP_MAX, description="So many lines at most")
+    partner: str | None = Field(default=None, max_length=64, description="A partner's code; default all")
+
+
+@router.get(
+    "/obstacles",
+    summary="Rules, and conditions of rules, that stand in the way of most of what is stored",
+    responses=describe.answer(shapes.StoreObstacles, "What hinders most items first", recorded=True) | describe.problems(404) | _PROBLEMS,
+)
+@route(Access.OFFICER)
+async def store_obstacles(
+    query: Annotated[ObstaclesQuery, Query()], actor: ActorDependency, installation: InstallationDependency
+) -> Response:
+    def run() -> tuple[dict[str, Any], str]:
+        if query.partner is not None:
+            partner_must_exist(installation, query.partner)
+        body, entry = obstacles.obstacles_of_store(installation, actor, top=query.top, partner=query.partner)
+        return body, entry.event_id
+
+    body, event_id = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
+
+
+class UnsharedQuery(BaseModel):
+    """For whom, and which page."""
+
+    model_config = ConfigDict(extra="forbid")
+    partner: str | None = Field(default=None, max_length=64, description="A partner's code; default all")
+    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
+    cursor: str | None = Field(default=None, max_length=200, description="`next` of the page before")
+
+
+@router.get(
+    "/unshared",
+    summary="What partners may have and were never sent, oldest first",
+    responses=describe.answer(shapes.UnsharedItems, "A page", recorded=True) | describe.problems(404) | _PROBLEMS,
+)
+@route(Access.OFFICER)
+async def unshared(query: Annotated[UnsharedQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
+    after = read_named_cursor(query.cursor) or (0, 0, "")
+
+    def run() -> tuple[dict[str, Any], str]:
+        if query.partner is not None:
+            partner_must_exist(installation, query.partner)
+        found, entry = obstacles.unshared(installation, actor, partner=query.partner, after=after, limit=query.limit + 1)
+        shown = found[: query.limit]
+        body: dict[str, Any] = {"unshared": [obstacles.unshared_json(one) for one in shown]}
+        if len(found) > query.limit:
+            body["next"] = named_cursor(shown[-1].visible_since, shown[-1].lane.id, shown[-1].item_id)
         return body, entry.event_id
 
     body, event_id = await asyncio.to_thread(run)

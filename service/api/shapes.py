@@ -557,6 +557,90 @@ class LabelHistory(_Answer):
     portions: list[PortionHistory]
 
 
+class _Obstacle(_Answer):
+    """A prohibition; a condition of an agreement, alone not met; or no agreement that is but one condition away."""
+
+    kind: Literal["prohibition", "condition", "nothing_near"]
+    rule: str | None = None
+    condition: str | None = None
+    reason: str
+
+
+class ObstacleOfItem(_Obstacle):
+    portions: list[OpaqueId]
+
+
+class PortionWithheld(_Answer):
+    """A portion, or the item's compilation, that is not released to the partner, and why."""
+
+    portion: OpaqueId
+    kind: str
+    marking: str
+    label: dict[str, Any]
+    outcome: Literal["refer", "withhold"]
+    rules: list[str]
+    matched: list[str]
+    denied: list[str]
+    error: str | None = None
+    why: Why
+
+
+class ItemObstacles(_Answer):
+    """`hold_back`: the smallest set of portions without which the rest (`goes`) may go, where it is `possible`.
+
+    `for_all` is what stands in the way of all that is withheld, whether it must be held back or a tear-line stands in its place.
+    """
+
+    item: OpaqueId
+    ref: str
+    version: int
+    partner: str
+    purpose: str
+    outcome: Literal["release", "in_part", "refer", "withhold"]
+    whole: bool
+    compilation: bool
+    possible: bool
+    hold_back: list[OpaqueId]
+    goes: list[OpaqueId]
+    withheld: list[PortionWithheld]
+    for_all: list[ObstacleOfItem]
+
+
+class HinderedShape(_Answer):
+    partner: str
+    items: int
+    portions: int
+
+
+class StoreObstacle(_Obstacle):
+    """`reason` is in words for the label that most portions bear; `items` have a portion that it stands in the way of, for somebody."""
+
+    items: int
+    portions: int
+    partners: list[HinderedShape]
+
+
+class StoreObstacles(_Answer):
+    """Of so many labels. `left_out`: questions why, a label and a partner each, that were too many to ask; mostly 0."""
+
+    labels: int
+    left_out: int
+    obstacles_total: int
+    obstacles: list[StoreObstacle]
+
+
+class UnsharedItem(_Answer):
+    partner: str
+    item: OpaqueId
+    ref: str
+    visible_since: Moment
+
+
+class UnsharedItems(_Answer):
+    unshared: list[UnsharedItem]
+    next: str | None = None
+
+
 class View(_Answer):
     status: int
     headers: dict[str, str]

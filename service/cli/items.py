@@ -1,6 +1,6 @@
 """`entente items import`, items by the line, from a file or a pipe; and `calendar`, what their own dates will do.
 
-(`labelling` has the commands about their labels.)
+(`labelling` has the commands about their labels, `obstructions` those about what stands in the way.)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from service.cli.labelling import approve, event, history, proposals, quarantined, relabel, withdraw_proposal
+from service.cli.obstructions import obstacles, unshared
 from service.cli.session import DONE, REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.demo import MAPPINGS
 from service.errors import Broken
@@ -22,7 +23,7 @@ from service.sharing.importing import LocalFiles, SentFiles, import_items
 from service.sharing.item_calendar import calendar_of_items
 
 items_app = typer.Typer(help="Items: import, calendar; their labels, and what stands in the way.", no_args_is_help=True)
-for _command in (relabel, event, approve, proposals, history):
+for _command in (relabel, event, approve, proposals, history, obstacles, unshared):
     items_app.command()(_command)
 items_app.command("withdraw-proposal")(withdraw_proposal)
 items_app.command("quarantine")(quarantined)

@@ -84,14 +84,15 @@ def decide_line(snapshot: Snapshot, line: object) -> dict[str, Any]:
     except Rejected:
         return {**answer(snapshot, line).to_json(), "why": {"referable": [], "near_misses": []}}
     explanation = snapshot.explain(asked.partner, asked.action, asked.label, asked.purpose)
-    why = _why(explanation)
+    why = why_json(explanation)
     if asked.action != DISPLAY:
         # Apart from the answer, which is about release: what may be shown beside it.
         why["display"] = str(snapshot.decide(asked.partner, DISPLAY, asked.label, asked.purpose).outcome)
     return {**explanation.decision.to_json(), "why": why}
 
 
-def _why(explanation: Explanation) -> dict[str, Any]:
+def why_json(explanation: Explanation) -> dict[str, Any]:
+    """Why a label is not decided otherwise: who might be asked, and which agreements came near."""
     return {
         "referable": list(explanation.referable),
         "near_misses": [

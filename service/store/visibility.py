@@ -60,6 +60,16 @@ class Listed:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unshared:
+    """An item that a lane is offered and was never sent."""
+
+    lane: Lane
+    item_id: str
+    ref: str
+    visible_since: int
+
+
 START: Final = Place(0, "")
 _CHUNK: Final = 400
 
@@ -217,6 +227,36 @@ def page(
             line = lines.get((visible_since, item_id))
             lines[visible_since, item_id] = Listed(item_id, visible_since, until if line is None else min(until, line.until))
     return [lines[key] for key in sorted(lines)[:limit]]
+
+
+_UNSHARED: Final = """
+SELECT o.item_id, i.ref, o.visible_since FROM offer o JOIN item i ON i.id = o.item_id
+WHERE o.lane_id = :lane AND (o.visible_since, o.item_id) {after} (:since, :after)
+    AND o.visible_since <= :at AND o.from_at <= :at AND o.until > :at AND NOT EXISTS (
+        SELECT 1 FROM log_item n JOIN log g ON g.id = n.log_id AND g.name = :partner
+        JOIN log_entry e ON e.log_id = n.log_id AND e.position = n.position
+        WHERE n.item_id = o.item_id AND n.version > 0 AND e.type IN ('item', 'file') AND e.result = 'sent'
+    )
+ORDER BY o.visible_since, o.item_id LIMIT :limit
+"""
+_UNSHARED_AFTER: Final = {strictly: text(_UNSHARED.format(after=">" if strictly else ">=")) for strictly in (True, False)}
+
+
+def unshared(connection: Connection, lanes: Sequence[Lane], *, after: tuple[int, int, str], at: int, limit: int) -> list[Unshared]:
+    """What lanes are offered at a time and their partner was never sent, by (visible since, item, lane), after such a place.
+
+    Lists do not count as sent, as they hold no content but titles. Each lane's walk is of its own index, in order, and they are merged.
+
+    Args:
+        after: (visible since, lane id, item id) of the last line before.
+    """
+    since, last_lane, item_id = after
+    found: list[Unshared] = []
+    for lane in lanes:
+        parameters = {"lane": lane.id, "partner": lane.partner, "since": since, "after": sought(item_id), "at": at, "limit": limit}
+        rows = connection.execute(_UNSHARED_AFTER[lane.id <= last_lane], parameters)
+        found += [Unshared(lane, row[0], row[1], row[2]) for row in rows]
+    return sorted(found, key=lambda one: (one.visible_since, one.item_id, one.lane.id))[:limit]
 
 
 # --- for rebuilding and verification --------------------------------------------------------------------------------

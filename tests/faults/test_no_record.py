@@ -253,6 +253,9 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
         ("GET", "/v1/officer/items/{id}/audience"): (f"/v1/officer/items/{items['open']}/audience", b""),
         ("GET", "/v1/officer/items/{id}/labels"): (f"/v1/officer/items/{items['open']}/labels", b""),
         ("GET", "/v1/officer/items/{id}/labels/history"): (f"/v1/officer/items/{items['open']}/labels/history", b""),
+        ("GET", "/v1/officer/items/{id}/obstacles"): (f"/v1/officer/items/{items['sea']}/obstacles?partner=AUS", b""),
+        ("GET", "/v1/officer/obstacles"): ("/v1/officer/obstacles", b""),
+        ("GET", "/v1/officer/unshared"): ("/v1/officer/unshared", b""),
         ("GET", "/v1/officer/items/proposals"): ("/v1/officer/items/proposals", b""),
         ("POST", "/v1/officer/items/{id}/labels/{proposal}/withdraw"): (
             f"/v1/officer/items/{item_of(refused)}/labels/{refused.proposal.id}/withdraw",

@@ -18,7 +18,6 @@ from service.sharing.acts import Actor
 from service.sharing.difference import Effect, StoredEffect
 from service.sharing.installation import Installation
 from service.sharing.ledger import Entry
-from service.sharing.stored import Stored
 from service.store.times import micros, moment_of, text_of
 
 BEGINS: Final = "begins"
@@ -109,7 +108,7 @@ def calendar_in_force(installation: Installation, actor: Actor, *, days: int, bu
         state = installation.world.current(connection)
         chosen = bundle or state.bundle
         since = max(micros(installation.clock()), state.at)
-        stored = Stored.read(connection, dict(installation.world.labels), [chosen], at=since)
+        stored = installation.readings.stored(connection, dict(installation.world.labels), [chosen], act=state.act, at=since)
     found = calendar(chosen, at=moment_of(since), days=days, effect=stored.effect)
     return found, installation.acts.look("look.calendar", actor, [], {"bundle": chosen.digest, "days": days})
 

@@ -29,7 +29,7 @@ from service.policy.prove import difference as difference_of_labels
 from service.policy.review import broken_promises, idle_rules
 from service.sharing.difference import Effect, Timeline, needs_approval, timeline, timeline_json
 from service.sharing.policies import Policies, PolicyState, ReadBundle
-from service.sharing.stored import Stored
+from service.sharing.stored import Readings, Stored
 from service.sharing.visibility import snapshots_ahead
 from service.store import Connection, Database, clients
 from service.store.times import micros, moment_of
@@ -77,6 +77,7 @@ class Examiner:
     Args:
         compare_seconds: how long engines are compared at most.
         elapsed: seconds since whenever.
+        readings: holds what was read last of what is stored.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class Examiner:
         read_bundle: ReadBundle,
         compare_seconds: float,
         elapsed: Callable[[], float] = time.monotonic,
+        readings: Readings | None = None,
     ) -> None:
         self._database: Final = database
         self._world: Final = world
         self._read_bundle: Final = read_bundle
         self._compare_seconds: Final = compare_seconds
         self._elapsed: Final = elapsed
+        self._readings: Final = readings or Readings()
 
     def read(self, files: Mapping[str, bytes]) -> Bundle:
         """The bundle in these files.
@@ -151,8 +154,8 @@ class Examiner:
             Broken: nothing was ever published, so that nothing is stored.
         """
         with self._database.reading() as connection:
-            self._world.current(connection)
-            stored = Stored.read(connection, dict(self._world.labels), [old, new], at=micros(at))
+            state = self._world.current(connection)
+            stored = self._readings.stored(connection, dict(self._world.labels), [old, new], act=state.act, at=micros(at))
         return differ(old, new, effect=stored.effect, at=at)
 
     def weigh_within(
@@ -167,7 +170,7 @@ class Examiner:
     ) -> Stored | None:
         if state is None:
             return None
-        return Stored.read(connection, labels, [state.bundle, bundle], at=_since(state, at))
+        return self._readings.stored(connection, labels, [state.bundle, bundle], act=state.act, at=_since(state, at))
 
     def _weighed(self, bundle: Bundle, state: PolicyState | None, stored: Stored | None, *, at: datetime) -> Weighed:
         if state is None or stored is None:

@@ -35,6 +35,7 @@ from service.sharing.policies import Policies, ReadBundle
 from service.sharing.publishing import Publishing
 from service.sharing.registry import Directory, Registry
 from service.sharing.rootlog import RootClock, RootLog
+from service.sharing.stored import Readings
 from service.store import Database
 from service.store.files import FileStore
 from service.store.instance import Instance, instance_of, set_up
@@ -68,6 +69,7 @@ class Installation:
     keeper: Keeper
     rootlog: RootLog
     root_clock: RootClock
+    readings: Readings
     publishing: Publishing
     registry: Registry
     directory: Directory
@@ -179,7 +181,10 @@ def open_installation(
         idempotency_hours=IDEMPOTENCY_HOURS,
     )
     acts = Acts(database=database, ledger=ledger, world=world, clock=clock)
-    examiner = Examiner(database=database, world=world, read_bundle=read_bundle, compare_seconds=settings.publish_compare_seconds)
+    readings = Readings()
+    examiner = Examiner(
+        database=database, world=world, read_bundle=read_bundle, compare_seconds=settings.publish_compare_seconds, readings=readings
+    )
     keys = KeyRing(token_key)
     issuer = EmbeddedIssuer(keys, issuer=instance.name, audience=instance.audience)
     hasher = SecretHasher()
@@ -214,6 +219,7 @@ def open_installation(
         keeper=keeper,
         rootlog=rootlog,
         root_clock=root_clock,
+        readings=readings,
         publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),
         registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),
         directory=directory,

@@ -1,11 +1,13 @@
 """What is stored, held ready to be asked what an edit would do to it (`service.policy.holdings`).
 
-Read on one view of the database, asked afterwards as often as one likes: the database is not waited for while labels are decided.
+Read on one view of the database, asked afterwards as often as one likes: the database is not waited for while labels are decided. A worker
+keeps what it read last (`Readings`): what is stored changes by acts alone, and by dates that are known when it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +18,7 @@ from service.policy.columns import ForWhom, LabelColumns
 from service.policy.holdings import Effect, Held, Holdings, Released, effect
 from service.sharing.difference import LevelSum, StoredChange, StoredEffect
 from service.store import Connection, holdings, visibility
+from service.store.tables import FOREVER
 from service.store.times import micros
 
 
@@ -30,21 +33,6 @@ class Stored:
         self._released: dict[int, tuple[Snapshot, Released]] = {}
         self._held: dict[datetime, Held] = {}
         self._differing: set[int] = set()
-
-    @classmethod
-    def read(cls, connection: Connection, labels: Mapping[int, Label], bundles: Iterable[Bundle], *, at: int) -> Stored:
-        """Read what is stored.
-
-        Args:
-            labels: every label by id, as of this view.
-            bundles: whose partners are reckoned with.
-            at: from when on, in microseconds.
-        """
-        ids = sorted(labels)
-        partners = {partner.code for bundle in bundles for partner in bundle.partners}
-        whom = {ForWhom(partner, NO_PURPOSE) for partner in partners}
-        whom |= {ForWhom(lane.partner, lane.purpose) for lane in visibility.lanes(connection) if lane.partner in partners}
-        return cls(holdings.read_holdings(connection, ids, at=at), LabelColumns(labels[one] for one in ids), ids, sorted(whom))
 
     @property
     def differing(self) -> frozenset[int]:
@@ -71,6 +59,50 @@ class Stored:
         if key not in self._released:
             self._released[key] = snapshot, Released.of(snapshot, self._columns, self._whom)
         return self._released[key][1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Holdings as of an act, from a time on; `until` is the next time at which a stretch of them begins or ends."""
+
+    act: int
+    label_ids: tuple[int, ...]
+    at: int
+    until: int
+    holdings: Holdings
+    columns: LabelColumns
+
+    def serves(self, act: int, label_ids: tuple[int, ...], *, at: int) -> bool:
+        # Within a stretch nothing begins or ends, so that what is read from one of its moments on is what is read from another on.
+        return self.act == act and self.label_ids == label_ids and self.at <= at < self.until
+
+
+class Readings:
+    """What a worker read last of what is stored. One reference, exchanged whole; safe from many threads."""
+
+    def __init__(self) -> None:
+        self._read: _Read | None = None
+
+    def stored(self, connection: Connection, labels: Mapping[int, Label], bundles: Iterable[Bundle], *, act: int, at: int) -> Stored:
+        """What is stored, read where an act or a date came since the last time.
+
+        Args:
+            labels: every label by id, as of this view.
+            bundles: whose partners are reckoned with.
+            act: the number of the last act on this view of the database; every act that changes what is stored raises it.
+            at: from when on, in microseconds.
+        """
+        ids = tuple(sorted(labels))
+        read = self._read
+        if read is None or not read.serves(act, ids, at=at):
+            found = holdings.read_holdings(connection, ids, at=at)
+            columns = read.columns if read is not None and read.label_ids == ids else LabelColumns(labels[one] for one in ids)
+            until = next((moment for moment in found.moments if moment > at), FOREVER)
+            read = self._read = _Read(act, ids, at, until, found, columns)
+        partners = {partner.code for bundle in bundles for partner in bundle.partners}
+        whom = {ForWhom(partner, NO_PURPOSE) for partner in partners}
+        whom |= {ForWhom(lane.partner, lane.purpose) for lane in visibility.lanes(connection) if lane.partner in partners}
+        return Stored(read.holdings, read.columns, ids, sorted(whom))
 
 
 def _ladder(old: Snapshot, new: Snapshot) -> list[str]:

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from copy import copy
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -182,6 +183,17 @@ class Bundle:
         Readers of what is in force do not wait for what is built there, and nothing of theirs is put out by it.
         """
         return self if self._ahead is None else self._ahead
+
+    @cached_property
+    def rule_cells(self) -> tuple[tuple[str, ...], ...]:
+        """The cells of each rule up to its dates, in the order of the policy definition; its dates and basis are empty."""
+        return tuple(
+            (
+                *(rule.id, str(rule.effect), rule.action, rule.grantee, rule.purpose, rule.level),
+                *(rule.categories, rule.caveats, rule.originator, "", "", ""),
+            )
+            for rule in self.rules
+        )
 
     def members(self, at: datetime) -> Mapping[str, frozenset[str]]:
         """The partners in each community at `at`, directly or through at most 9 links; our own code is not a partner.

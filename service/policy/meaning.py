@@ -47,7 +47,7 @@ from service.policy.matcher import (
 )
 from service.policy.model_check import POLICY_COLUMNS, REQUEST_COLUMNS
 from service.policy.regions import EVERYTHING, NOTHING, Has, Lacks, Paired, Region, Space, either, every, looked_at, outside, places
-from service.policy.rows import Effect, Membership, Never, PartnerStatus, Period, Rule
+from service.policy.rows import Effect, Membership, Never, PartnerStatus, Period
 
 ASKER_COLUMNS = ("partner", "action", "purpose")
 """The columns of a request that say who asks for what; the others are the label."""
@@ -601,14 +601,6 @@ class Faces:
         return found
 
 
-def _cells(rule: Rule) -> tuple[str, ...]:
-    """The cells of a rule up to its dates, in the order of the policy definition."""
-    return (
-        *(rule.id, str(rule.effect), rule.action, rule.grantee, rule.purpose, rule.level),
-        *(rule.categories, rule.caveats, rule.originator, "", "", ""),
-    )
-
-
 class Rulebook:
     """A bundle's rules over time, as regions.
 
@@ -626,7 +618,8 @@ class Rulebook:
         self._model = bundle.files["model.conf"].decode()
         # A matcher that reads dates or basis sees other cells of the same rule as another face.
         unread = not set(re.findall(r"\bp\.([a-z]+)", self._model)) & {"from", "until", "basis"}
-        self._numbers = [faces.of(_cells(rule) if unread else tuple(rule.place.text.split(", ")[1:])) for rule in bundle.rules]
+        cells = bundle.rule_cells if unread else [tuple(rule.place.text.split(", ")[1:]) for rule in bundle.rules]
+        self._numbers = [faces.of(one) for one in cells]
         self._in_force: dict[Period, int] = {}
         for rule, number in zip(bundle.rules, self._numbers, strict=True):
             self._in_force[rule.period] = self._in_force.get(rule.period, 0) | 1 << number

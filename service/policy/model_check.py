@@ -296,7 +296,10 @@ def _check_matcher(value: _Value, whole: str, findings: list[Finding]) -> bool:
         return False
     reason = uncompilable(tree, roles=frozenset({"g", "g2"}))
     if reason is not None:
-        findings.append(warning(FILE, *value.place(0), "runs-on-stock", f"the matcher runs on stock Casbin, slowly: {reason}"))
+        # The reason quotes the construct as it is written.
+        quoted = re.search(r"`([^`]+)`", reason)
+        offset = 0 if quoted is None else max(0, text.find(quoted[1]))
+        findings.append(warning(FILE, *value.place(offset), "runs-on-stock", f"the matcher runs on stock Casbin, slowly: {reason}"))
     used = {found.group(2) for found in _COLUMN_USE.finditer(bare) if found.group(1) == "p"}
     for name in POLICY_COLUMNS:
         if name not in used and name not in _NAMED_NOT_USED:

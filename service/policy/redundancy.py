@@ -54,7 +54,9 @@ def redundancy(bundle: Bundle, at: datetime, *, rules_max: int = RULES_MAX, ques
     try:
         return _Pruning(bundle, book, at, questions_max).findings()
     except CannotProve as reason:
-        return (_not_proved(f"which rules can never decide anything is not known: {reason}"),)
+        # It is the matcher that is not understood, whichever rule comes to it.
+        told = f"which rules can never decide anything is not known: {reason}"
+        return (warning("model.conf", _matcher_line(bundle), 1, "not-proved", told),)
 
 
 def exercised(bundle: Bundle, labels: Iterable[Label], at: datetime) -> frozenset[str]:
@@ -189,6 +191,11 @@ class _TooMuch(Exception):
 
 def _idle(rule: Rule, code: str, problem: str) -> Finding:
     return warning(rule.place.file, rule.place.line, 1, code, problem)
+
+
+def _matcher_line(bundle: Bundle) -> int:
+    lines = bundle.files["model.conf"].decode().split("\n")
+    return next((number for number, line in enumerate(lines, 1) if line.partition("=")[0].strip() == "m"), 1)
 
 
 def _not_proved(problem: str) -> Finding:

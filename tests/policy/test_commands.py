@@ -97,6 +97,20 @@ def test_test_says_which_case_fails_and_which_rule_has_none(tmp_path: Path) -> N
     assert report["stored"] == {"looked_at": False, "why": "that needs a data folder and an officer's token (`--data`, `--token`)"}
 
 
+def test_check_says_which_construct_runs_on_stock_casbin_and_where(tmp_path: Path) -> None:
+    """Each at its own column, with the reason; the policy is decided all the same, slowly."""
+    model = FILES["model.conf"].decode()
+    for construct, quoted in (("p.basis", "p.basis"), ("r.level", "r.level")):
+        changed = model.replace("at_most(r.level, p.level)", f"({construct} || at_most(r.level, p.level))")
+        result = _run("check", str(_write(tmp_path, model_conf=changed.encode())))
+        told = [line for line in result.stdout.splitlines() if ": runs-on-stock: " in line]
+        assert len(told) == 1, result.stdout
+        number, line = next((number, line) for number, line in enumerate(changed.splitlines(), 1) if f"({construct} ||" in line)
+        place, _, message = told[0].partition(": runs-on-stock: ")
+        assert place == f"model.conf:{number}:{line.index(quoted) + 1}", told
+        assert f"`{quoted}`" in message
+
+
 REFUTED = b"NEV-0009, JPN, release, SECRET, MARITIME, *, *\n"
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import casbin
 import pytest
+from casbin.persist.adapters.string_adapter import StringAdapter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.errors import Broken
 from service.labels.label import Label
-from service.policy import EngineKind, build_engine, load_bundle
+from service.policy import EngineKind, build_engine, load_bundle, read_bundle
 from service.policy import compiled as compiled_module
 from service.policy import engine as engine_module
 from service.policy import masks as masks_module
@@ -26,6 +28,7 @@ from service.policy.functions import register
 from service.policy.matcher import Request
 from service.policy.model_check import EFFECT
 from service.policy.snapshot import request_of
+from tests.support.big_bundle import big_bundle, partners_of
 
 POLICIES = Path(__file__).parents[2] / "policies"
 BUNDLE = load_bundle(POLICIES)
@@ -423,6 +426,56 @@ def test_the_digest_covers_every_module_that_makes_up_the_meaning() -> None:
                 )
                 waiting.extend(set(inside) - reached)
     assert reached == sources
+
+
+class _Counting:
+    """Registers functions that count how often they are called, on an enforcer."""
+
+    def __init__(self, enforcer: CompiledEngine) -> None:
+        self._enforcer = enforcer
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._enforcer, name)
+
+    def add_function(self, name: str, function: Any) -> None:
+        def counted(*arguments: Any) -> Any:
+            self.calls[name] += 1
+            return function(*arguments)
+
+        self._enforcer.add_function(name, counted)
+
+
+def test_labels_of_known_words_cost_no_evaluation_of_rows_however_many_there_are() -> None:
+    """A set never seen is tried once, for whether the function takes it; what each row makes of it is known from its words."""
+    spent = []
+    for rules in (60, 440):
+        bundle = read_bundle(big_bundle(rules, 8))
+        engine = CompiledEngine(casbin.Enforcer.new_model(text=bundle.files["model.conf"].decode()), StringAdapter(bundle.casbin_rows(NOW)))
+        counting = _Counting(engine)
+        register(counting, bundle.scheme)
+        engine.compile()
+        partner = partners_of(8)[0]
+        levels, categories = [level.name for level in bundle.scheme.levels], bundle.scheme.categories[:6]
+        for level in levels:
+            for category in ((), *((one,) for one in categories)):
+                for caveat in ((), (bundle.scheme.caveats[0],)):
+                    engine.evaluate((partner, "release", "none", level, category, ("*",), ("*",), caveat, ("USA",), (), ()))
+        assert sum(counting.calls.values()) > 20
+        counting.calls.clear()
+        unseen = [
+            (partner, "release", "none", level, pair, ("*",), ("*",), (), ("USA",), (), ())
+            for level in levels
+            for pair in combinations(categories, 2)
+        ]
+        verdicts = [engine.evaluate(request) for request in unseen]
+        assert all(verdict.error is None for verdict in verdicts)
+        # Once a set for `covers` and once for `touches`, whatever the level; nothing for what was met before.
+        sets = len(list(combinations(categories, 2)))
+        assert set(counting.calls) <= {"covers", "touches"}
+        assert all(calls <= sets for calls in counting.calls.values())
+        spent.append(sum(counting.calls.values()))
+    assert spent[0] == spent[1] > 0
 
 
 def test_remembers_up_to_a_limit() -> None:

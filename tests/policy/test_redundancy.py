@@ -179,7 +179,8 @@ def test_what_was_not_looked_for_is_said() -> None:
     assert [finding.code for finding in stopped[0]] == ["not-proved"]
     assert ["not-proved", "redundant"] in [[finding.code for finding in findings] for findings in stopped]
     (finding,) = redundancy(small(["release, QUAD, *, SECRET, AIR, none, *, , ,"], matcher=BEYOND["consents-to-another"][0]), NOW)
-    assert (finding.file, finding.code) == ("agreements.csv", "not-proved")
+    assert (finding.file, finding.code) == ("model.conf", "not-proved")
+    assert bundle.files["model.conf"].decode().split("\n")[finding.line - 1].startswith("m = ")
     assert BEYOND["consents-to-another"][1] in finding.message
 
 

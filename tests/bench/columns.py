@@ -129,7 +129,8 @@ def _effect(bundle: Bundle, columns: LabelColumns, holdings: Holdings, rules: in
 
 
 def _edits(bundle: Bundle) -> list[tuple[str, Snapshot]]:
-    """A ceiling raised for one partner, and for all; the same row taken out; a prohibition for all."""
+    """A ceiling raised for one partner, and for all; the same row taken out; a prohibition for all; and what changes something among any
+    number of rules: a wide agreement with one partner and with all, and a wide prohibition."""
     agreements = bundle.files["agreements.csv"].decode().splitlines(keepends=True)
 
     def with_files(**files: str) -> Snapshot:
@@ -148,11 +149,22 @@ def _edits(bundle: Bundle) -> list[tuple[str, Snapshot]]:
 
     one, every = first(partners_of(PARTNERS)), first((EVERYONE,))
     deny = f"p, PRX-0001, deny, *, {EVERYONE}, *, SECRET, MARITIME, *, *, , , Order\n"
+    wide_deny = f"p, PRX-0002, deny, *, {EVERYONE}, *, UNCLASSIFIED, *, *, *, , , Order\n"
+    prohibitions = bundle.files["prohibitions.csv"].decode()
+
+    def added(grantee: str) -> Snapshot:
+        return with_files(
+            agreements="".join((*agreements, f"p, AGX-0001, allow, release, {grantee}, *, TOP SECRET, *, *, *, , , Letter\n"))
+        )
+
     return [
         ("a row for one partner", edited(one, agreements[one].replace(", CONFIDENTIAL,", ", TOP SECRET,"))),
         ("a row for all partners", edited(every, agreements[every].replace(", CONFIDENTIAL,", ", TOP SECRET,"))),
         ("a row for all partners taken out", edited(every, "")),
-        ("a prohibition for all partners", with_files(prohibitions=bundle.files["prohibitions.csv"].decode() + deny)),
+        ("a prohibition for all partners", with_files(prohibitions=prohibitions + deny)),
+        ("a wide agreement with one partner", added(partners_of(PARTNERS)[3])),
+        ("a wide agreement with all partners", added(EVERYONE)),
+        ("a wide prohibition for all partners", with_files(prohibitions=prohibitions + wide_deny)),
     ]
 
 

@@ -23,7 +23,9 @@ LATER = "2026-12-01"
 
 def _examiner(world: World, readings: Readings) -> Examiner:
     installation = world.installation
-    return Examiner(database=installation.database, world=installation.world, read_bundle=read_bundle, compare_seconds=0.01, readings=readings)
+    return Examiner(
+        database=installation.database, world=installation.world, read_bundle=read_bundle, compare_seconds=0.01, readings=readings
+    )
 
 
 def _body(world: World, readings: Readings, bundle: Bundle) -> bytes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Thread
 from typing import Final
 
 from service.errors import Broken
@@ -20,6 +21,9 @@ from service.store import Connection, catalogue, logs, policies
 ReadBundle = Callable[[Mapping[str, bytes]], Bundle]
 _BUNDLES_HELD: Final = 4
 _OFFICERS: Final = "officers"
+SNAPSHOT_AHEAD: Final = timedelta(hours=1)
+"""How long before its boundary a snapshot is made ready."""
+SNAPSHOT_THREAD: Final = "snapshot-ahead"
 SUSPEND: Final = "partner.suspend"
 RESUME: Final = "partner.resume"
 """Types of leaves in `officers`: the suspensions of the past are read from there."""
@@ -34,10 +38,16 @@ class PolicyState:
     clients: int
     bundle: Bundle
     suspended: frozenset[str]
+    _begun: list[datetime] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The boundaries for which a snapshot was begun."""
 
     def snapshot(self, at: datetime) -> Snapshot:
-        """The snapshot that holds `at`."""
-        return self.bundle.snapshot(at, self.suspended)
+        """The snapshot that holds `at`. The one after it is made ready beside the work, so that no request waits for it at its boundary."""
+        snapshot = self.bundle.snapshot(at, self.suspended)
+        if snapshot.until is not None and snapshot.until not in self._begun and snapshot.until - at <= SNAPSHOT_AHEAD:
+            self._begun.append(snapshot.until)
+            Thread(target=self.bundle.snapshot, args=(snapshot.until, self.suspended), name=SNAPSHOT_THREAD, daemon=True).start()
+        return snapshot
 
     def ahead(self, at: datetime) -> Snapshot:
         """The same, for who looks at other moments than this one: see `Bundle.ahead`."""

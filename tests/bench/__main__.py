@@ -11,9 +11,9 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import columns, engine, lists, log, log_queries, prove, release, search
+from tests.bench import columns, engine, imports, lists, log, log_queries, midnight, prove, release, search
 
-NAMES = ["engine", "columns", "prove", "release", "lists", "search", "log", "log-queries"]
+NAMES = ["engine", "columns", "prove", "release", "lists", "search", "imports", "midnight", "log", "log-queries"]
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000, help="items in the large stores of `lists` and `columns`")
     parser.add_argument("--portions", type=int, default=1_000_000, help="portions in the store of `search`")
     parser.add_argument("--entries", type=int, default=10_000_000, help="entries in the logs of `log-queries`")
+    parser.add_argument("--imported", type=int, default=100_000, help="items of `imports`")
+    parser.add_argument("--boundaries", type=int, default=100_000, help="labels that change at once in `midnight`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
     parser.add_argument("--stores", type=Path, help="folder in which the large stores are kept, and used again if they are there")
     asked = parser.parse_args()
@@ -44,6 +46,10 @@ def main() -> None:
         lists.run(large=asked.items, rounds=asked.rounds, kept=asked.stores)
     if "search" in which:
         search.run(portions=asked.portions, rounds=asked.rounds, kept=asked.stores)
+    if "imports" in which:
+        imports.run(items=asked.imported, rounds=min(asked.rounds, 3))
+    if "midnight" in which:
+        midnight.run(boundaries=asked.boundaries, rounds=min(asked.rounds, 3))
     if "log" in which:
         log.run(rounds=asked.rounds)
     if "log-queries" in which:

@@ -168,9 +168,10 @@ def keeps_its_words(written: str, mended: str, *, own: str, spoken: Collection[s
     """Whether a mended marking says what was written, but for slips: no word is left out, and none has come in.
 
     A word left out could be what kept it narrow (`GBR/USA ONLY`), one that came in could be a code. Both texts are upper case, without
-    accents. Of the own code there may be more or less: it means nothing to a decision.
+    accents.
 
     Args:
+        own: our own code, of which there may be more or less where it means nothing beside others; "" where it does.
         spoken: words that the profile knows, which are no slips for others (`&SI` is not `SSI`).
     """
     before, after = (frozenset(_WORD.findall(text)) for text in (written, mended))

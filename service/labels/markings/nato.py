@@ -262,7 +262,7 @@ class NatoProfile:
         if not deep:
             return None
         for repair in fault.repairs:
-            if not keeps_its_words(written, _folded(repair), own=self._scheme.own, spoken=self._spoken):
+            if not keeps_its_words(written, _folded(repair), own="", spoken=self._spoken):
                 continue
             try:
                 said = self._read(repair)

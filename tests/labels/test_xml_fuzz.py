@@ -79,7 +79,8 @@ def check_not_wider(text: str) -> bool:
     if LABEL_NAMESPACE not in text:
         return True  # the numbered form names nothing
     # What a CDATA section holds is text too, and a number may stand for a character.
-    flat = re.sub(r"<!\[CDATA\[(.*?)\]\]>", r"\1", text, flags=re.DOTALL)
+    flat = re.sub(r"<\?.*?\?>|<!--.*?-->", "", text, flags=re.DOTALL)
+    flat = re.sub(r"<!\[CDATA\[(.*?)\]\]>", r"\1", flat, flags=re.DOTALL)
     values = {" ".join(unescape(value).split()) for value in _TAG.split(flat)} - {""}
     for label in labels:
         assert label.classification in values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +12,9 @@ from service.identity.clients import Role
 from service.sharing.audit import receipt
 from service.sharing.verification import verify_all
 from service.store import logs
+
+IDS: Final = {"ignore_unknown_options": True}
+"""Of commands that take an id: one in 64 begins with a dash, and is no option."""
 
 log_app = typer.Typer(help="Release logs: verify, prove, accept a restored database.", no_args_is_help=True)
 
@@ -54,7 +57,7 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
         raise typer.Exit(REFUSED)
 
 
-@log_app.command()
+@log_app.command(context_settings=IDS)
 def prove(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Of an entry, as in `Release-Event`.")],
     data: Data = None,

@@ -579,6 +579,33 @@ def test_me_says_who_we_are(service: Service) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_the_own_accounting_is_summed_up_where_that_is_asked_for(service: Service) -> None:
+    for path in ("/v1/items/never-1", "/v1/items/never-1", "/v1/items?limit=1", "/v1/items?limit=1"):
+        service.get("gbr", path)
+    faces: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for found, query in ((faces, {}), (lines, {"summary": "true", "limit": 3})):
+        cursor: dict[str, Any] = {}
+        while True:
+            body = service.get("gbr", "/v1/releases", params={**query, **cursor}).json()
+            assert list(body) in (["releases", "next"], ["releases"], ["summary", "entries", "next"], ["summary", "entries"])
+            found += body.get("releases", body.get("summary"))
+            if "next" not in body:
+                break
+            cursor = {"cursor": body["next"]}
+    assert all(len(line) == len(set(line)) and line["count"] >= 1 for line in lines)
+    never = [line for line in lines if line.get("id") == "never-1"]
+    assert sum(line["count"] for line in never) == 2
+    assert {(line["type"], line["result"]) for line in never} == {("item", "refused")}
+    lists = {digest for face in faces if face["type"] == "list" and (digest := face["body_sha256"])}
+    assert {line["body_sha256"] for line in lines if line["type"] == "list"} == lists
+    assert sum(line["count"] for line in lines if line["type"] == "list") == sum(face["type"] == "list" for face in faces)
+    size = service.size("GBR")
+    service.get("gbr", "/v1/releases", params={"summary": "true"})
+    assert service.size("GBR") == size, "looking at one's own log is not an entry"
+    problem(service.get("gbr", "/v1/releases", params={"summary": "perhaps"}), 422)
+
+
 def test_the_own_accounting_is_the_log_s_very_leaves_page_by_page(service: Service) -> None:
     events = [service.get("gbr", path).headers["release-event"] for path in ("/v1/items", "/v1/items/nope", "/v1/items?limit=1")]
     leaves = decode_bundle(service.get("gbr", f"/v1/log/self/tile/entries/000.p/{service.size('GBR')}").content)

@@ -72,6 +72,60 @@ def test_a_line_says_who_what_how_and_by_which_rules(told: Home) -> None:
             assert all(rule in line for rule in item["rules"])
 
 
+def test_a_query_is_kept_and_asked_again_by_its_name(told: Home) -> None:
+    found = lines(told, "releases", "--denied", "--partner", "JPN", "--since", "2020-01-01", "--save", "denials of JPN")
+    (kept,) = lines(told, "queries")
+    assert (kept["name"], kept["query"]["partner"], kept["query"]["outcome"]) == ("denials of JPN", "JPN", ["refer", "withhold"])
+    assert lines(told, "releases", "--saved", "denials of JPN") == found
+    assert lines(told, "releases", "--saved", "denials of JPN", "--partner", "IND") == lines(told, "releases", "--partner", "IND")
+    (leaf,) = lines(told, "releases", "--type", "query.save")
+    assert leaf["record"]["details"] == {"name": kept["name"], "query": kept["query"]}
+    auditor = told.token("demo-auditor")
+    assert "no query is saved as `nope`" in told.run("log", "releases", "--saved", "nope", token=auditor).stderr
+    assert told.run("log", "releases", "--save", " x", token=auditor).exit_code == 2
+
+
+def test_the_answers_beyond_entries(told: Home) -> None:
+    sent = [entry for entry in lines(told, "releases", "--partner", "JPN", "--type", "item") if entry["face"]["result"] == "sent"]
+    item = sent[0]["face"]["items"][0]["id"]
+    copies = [line for line in lines(told, "recipients", item) if line["type"] == "item"]
+    assert [(line["partner"], line["count"], line["event_id"]) for line in copies] == [("JPN", 2, sent[-1]["face"]["event_id"])]
+    client = sent[0]["face"]["client"]
+    day = ["--since", "2020-01-01", "--until", "2100-01-01"]
+    assert sum(line["count"] for line in lines(told, "activity", client, *day)) == len(lines(told, "releases", "--client", client))
+    firsts = lines(told, "firsts", "JPN")
+    assert firsts[0]["kind"] == "item" and {line["event_id"] for line in firsts} == {sent[-1]["face"]["event_id"]}
+    (signal,) = lines(told, "signals", *day, "--absent-ids", "3")
+    assert (signal["rule"], signal["client"], signal["count"], signal["threshold"]) == ("absent-ids", client, 3, 3)
+    text = told.run("log", "signals", *day, "--absent-ids", "3", token=told.token("demo-auditor")).stdout
+    assert text.rstrip().endswith(signal["says"])
+    assert told.run("log", "signals", "--since", "2020-01-01", token=told.token("demo-auditor")).exit_code == 2
+    for command in (["recipients", item], ["activity", client, *day], ["firsts", "JPN"], ["reviews"], ["queries"]):
+        assert told.run("log", *command, token=told.token("demo-auditor")).exit_code == 0
+
+
+def test_a_review_is_marked_and_listed(told: Home) -> None:
+    event = lines(told, "releases", "--denied")[0]["face"]["event_id"]
+    auditor = told.token("demo-auditor")
+    assert lines(told, "review", event, "escalated", "--note", "why this one?")[0]["state"] == "escalated"
+    assert lines(told, "review", event, "closed")[0]["state"] == "closing"
+    refused = told.run("log", "review", event, "closed", token=auditor)
+    assert (refused.exit_code, "two different persons" in refused.stderr) == (1, True)
+    (one,) = lines(told, "reviews", "--state", "closing")
+    assert [(mark["mark"], mark["note"]) for mark in one["marks"]] == [("escalated", "why this one?"), ("closed", "")]
+    assert [entry["face"]["event_id"] for entry in lines(told, "releases", "--review", "closing")] == [event]
+    assert told.run("log", "review", "nope", "reviewed", token=auditor).exit_code == 1
+    assert told.run("log", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["prove"], ["recipients"], ["review"], ["activity", "--since", "2020-01-01", "--until", "2100-01-01"]])
+def test_an_id_that_begins_with_a_dash_is_an_id(told: Home, command: list[str]) -> None:
+    more = ["reviewed"] if command == ["review"] else []
+    result = told.run("log", *command, "-mwPpDRGLH4U1I932d4U1Q", *more, token=told.token("demo-auditor"))
+    assert "option" not in result.output
+    assert result.exit_code == (1 if command[0] in ("prove", "review") else 0)
+
+
 def test_a_time_that_is_none_is_named(told: Home) -> None:
     result = told.run("log", "releases", "--since", "yesterday", token=told.token("demo-auditor"))
     assert result.exit_code == 2

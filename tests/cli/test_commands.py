@@ -71,7 +71,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(path) for path in COMMANDS} >= {
         "serve", "token", "client add", "partner suspend", "partner resume", "items import", "policy check", "policy test",
         "policy decide", "policy explain", "policy diff", "policy publish", "policy approve", "policy withdraw", "policy history",
-        "policy rollback", "policy calendar", "log verify", "log prove",
+        "policy rollback", "policy calendar", "log verify", "log prove", "log releases", "log recipients", "log activity", "log firsts",
+        "log signals", "log review", "log reviews", "log queries",
     }  # fmt: skip
 
 
@@ -237,6 +238,13 @@ WANTED_BY: Final = [
     (["policy", "explain", "--partner", "JPN", "--item", "{item}"], "officer"),
     (["log", "prove", "{event}"], "auditor"),
     (["log", "releases"], "auditor"),
+    (["log", "recipients", "{item}"], "auditor"),
+    (["log", "activity", "c", "--since", "2026-11-22", "--until", "2026-11-23"], "auditor"),
+    (["log", "firsts", "JPN"], "auditor"),
+    (["log", "signals", "--since", "2026-11-22", "--until", "2026-11-23"], "auditor"),
+    (["log", "review", "{event}", "reviewed"], "auditor"),
+    (["log", "reviews"], "auditor"),
+    (["log", "queries"], "auditor"),
 ]
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
-from service.api import auditors, everyone, labels, officers, partners, policies, problems, reviews, shapes
+from service.api import auditors, everyone, exports, labels, officers, partners, policies, problems, reviews, shapes
 from service.api.access import require_access, rule_of
 from service.api.guard import Guard
 from service.errors import Broken
@@ -70,7 +70,7 @@ def build_routes() -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    own_side = (officers.router, labels.router, policies.router, auditors.router, reviews.router)
+    own_side = (officers.router, labels.router, policies.router, auditors.router, reviews.router, exports.router)
     for router in (partners.recorded_router, everyone.router, partners.router, *own_side):
         # The routes themselves, not a reference to their router: `require_access` is to see every one as it will be served.
         app.router.routes.extend(router.routes)

@@ -20,6 +20,7 @@ from service.api.officers import ActorDependency
 from service.api.partners import checkpoint_answer, tile_answer
 from service.errors import NotVisible, Rejected
 from service.releaselog.leaf import path_id
+from service.releaselog.merkle import TREE_SIZE_MAX
 from service.settings import AUDIT_DAYS_MAX, LOG_SLOTS, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import answers, audit
 from service.sharing.acts import Actor
@@ -40,7 +41,7 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 _Word = Annotated[str, Field(max_length=100)]
 
 
-class ReleasesQuery(BaseModel):
+class Filters(BaseModel):
     """Filters, all of which must match."""
 
     model_config = ConfigDict(extra="forbid")
@@ -61,12 +62,17 @@ class ReleasesQuery(BaseModel):
     bundle: str | None = Field(default=None, max_length=64, description="The digest of the policy decided by")
     review: str | None = Field(default=None, max_length=64, description="Where auditors' marks brought it")
     log: str | None = Field(default=None, max_length=64, description="A log by name, `officers` among them")
-    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
-    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
     def filter(self) -> AuditFilter | None:
-        """What is asked for, pages aside; None where it contradicts itself."""
-        return audit.filter_of(**self.model_dump(exclude={"limit", "cursor"}))
+        """What is asked for, pages and formats aside; None where it contradicts itself."""
+        return audit.filter_of(**self.model_dump(include=set(Filters.model_fields)))
+
+
+class ReleasesQuery(Filters):
+    """Filters, and a page."""
+
+    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
+    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
 
 @router.get(
@@ -282,6 +288,36 @@ async def root_heads(index: str, actor: ActorDependency, installation: Installat
             "heads": [{"slot": slot, "head": note} for slot, note in sorted(opened.heads.items())],
         }
         return body, entry.event_id
+
+    body, looked = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})
+
+
+class SizeQuery(BaseModel):
+    """Which tree."""
+
+    model_config = ConfigDict(extra="forbid")
+    size: int | None = Field(default=None, ge=1, le=TREE_SIZE_MAX, description="Of the tree; that of the latest checkpoint if left out")
+
+
+@router.get(
+    "/audit/entries/{log}/{index}",
+    summary="One entry by its place, with the proof that it is in its log",
+    responses=describe.answer(shapes.ProvenEntry, "The entry and its inclusion proof", recorded=True) | _PROBLEMS | describe.problems(404),
+)
+@route(Access.AUDITOR)
+async def entry_at(
+    log: str, index: str, query: Annotated[SizeQuery, Query()], actor: ActorDependency, installation: InstallationDependency
+) -> Response:
+    place = int(index) if _INDEX.fullmatch(index) else None
+
+    def run() -> tuple[dict[str, Any], str]:
+        if place is None:
+            raise NotVisible
+        with installation.database.reading() as connection:
+            body = audit.proven_entry(connection, log, place, query.size)
+        details = {"event_id": body["entry"]["face"]["event_id"], "size": body["size"]}
+        return body, installation.acts.reading("look.entry", actor, details)
 
     body, looked = await asyncio.to_thread(run)
     return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})

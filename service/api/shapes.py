@@ -270,6 +270,18 @@ class AuditEntry(_Answer):
     leaf_hash: Sha256
 
 
+class ProvenEntry(_Answer):
+    """An entry by its place. `proof` leads from its leaf hash to the root of the tree of `size` entries, leaf end first.
+
+    `checkpoint` is the signed head of that size, null where none was kept.
+    """
+
+    entry: AuditEntry
+    size: int = Field(ge=1)
+    proof: list[Sha256]
+    checkpoint: str | None
+
+
 class AuditReleases(_Answer):
     releases: list[AuditEntry]
     next: str | None = None

@@ -9,6 +9,7 @@ import typer
 
 from service.cli import audit as _audit  # noqa: F401  (its commands stand on `log`)
 from service.cli.clients import client_app, partner_app, token_command
+from service.cli.exports import export, verifier
 from service.cli.items import items_app
 from service.cli.keys import keys_app
 from service.cli.logs import log_app
@@ -33,6 +34,8 @@ app.add_typer(items_app, name="items")
 app.add_typer(policy_app, name="policy")
 app.add_typer(marking_app, name="marking")
 log_app.add_typer(keys_app, name="keys")
+log_app.command("export")(export)
+log_app.command("verifier")(verifier)
 app.add_typer(log_app, name="log")
 
 

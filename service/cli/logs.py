@@ -16,7 +16,7 @@ from service.store import logs
 IDS: Final = {"ignore_unknown_options": True}
 """Of commands that take an id: one in 64 begins with a dash, and is no option."""
 
-log_app = typer.Typer(help="Release logs: verify, prove, accept a restored database.", no_args_is_help=True)
+log_app = typer.Typer(help="Release logs: verify, prove, export, accept a restored database.", no_args_is_help=True)
 
 
 @log_app.command()

@@ -128,3 +128,28 @@ def tile_bytes(connection: Connection, log_name: str, path: TilePath) -> bytes:
     if path.level is None:
         return encode_bundle(logs.leaves(connection, head.id, start, start + path.width))
     return encode_tile(logs.read_tile(connection, head.id, path.level, path.index, path.width))
+
+
+def proven_entry(connection: Connection, log_name: str, index: int, size: int | None) -> dict[str, Any]:
+    """An entry by its place, and the proof that it is in the tree of that size; by default that of the latest checkpoint.
+
+    Whoever has an export that leaves the entry out asks with the size of its checkpoint, and the proof leads to the root in it.
+
+    Raises:
+        NotVisible: no such log, or no such entry in a tree of that size.
+    """
+    head = head_of(connection, log_name)
+    wanted = head.size if size is None else size
+    row = logs.entry_at(connection, log_name, index) if index < wanted <= head.size else None
+    if row is None:
+        raise NotVisible
+
+    def tiles(level: int, position: int, width: int) -> list[bytes]:
+        return logs.read_tile(connection, head.id, level, position, width)
+
+    return {
+        "entry": audit_entry(row),
+        "size": wanted,
+        "proof": [value.hex() for value in inclusion_proof(index, wanted, tiles)],
+        "checkpoint": head.checkpoint if wanted == head.size else logs.checkpoint_at(connection, head.id, wanted),
+    }

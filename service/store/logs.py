@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, text
 
@@ -451,6 +451,51 @@ def _narrowed(asked: AuditFilter) -> _Narrowed:
             review=sought(asked.review),
         )
     return narrowed
+
+
+class ExportRow(NamedTuple):
+    """What an export reads of an entry: the bytes, and nothing that would have to be parsed out of them."""
+
+    position: int
+    leaf: bytes
+    leaf_hash: bytes
+    record: bytes
+    nonce: bytes
+
+
+def matching(connection: Connection, asked: AuditFilter, log_id: int, *, start: int, stop: int, limit: int) -> list[ExportRow]:
+    """The first entries of a log that match, from position `start` on and before `stop`, in its order; whatever `asked.log` says."""
+    narrowed = _narrowed(asked)
+    narrowed.narrow("e.log_id = :log_id", log_id=log_id)
+    narrowed.narrow("e.position >= :start", start=start)
+    narrowed.narrow("e.position < :stop", stop=stop)
+    rows = connection.execute(
+        text(
+            "SELECT e.position, e.leaf, e.leaf_hash, e.record, e.nonce FROM log_entry e JOIN log g ON g.id = e.log_id"
+            f"{narrowed.joins}{narrowed.where()} ORDER BY e.position LIMIT :limit"
+        ),
+        {**narrowed.parameters, "limit": limit},
+    )
+    return [
+        ExportRow(position, as_bytes(leaf), as_bytes(leaf_hash), as_bytes(record), as_bytes(nonce))
+        for position, leaf, leaf_hash, record, nonce in rows
+    ]
+
+
+def entry_at(connection: Connection, log_name: str, position: int) -> StoredRow | None:
+    """An entry by its place."""
+    row = connection.execute(
+        text(f"SELECT {_ENTRY} WHERE g.name = :log AND e.position = :position"), {"log": sought(log_name), "position": position}
+    ).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def checkpoint_at(connection: Connection, log_id: int, size: int) -> str | None:
+    """The checkpoint kept of a size, if there is one."""
+    found: str | None = connection.execute(
+        text("SELECT note FROM log_checkpoint WHERE log_id = :log AND size = :size"), {"log": log_id, "size": size}
+    ).scalar()
+    return found
 
 
 def own_entries(connection: Connection, log_name: str, *, from_position: int, limit: int) -> list[tuple[int, bytes]]:

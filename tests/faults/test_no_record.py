@@ -285,6 +285,8 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
     auditor = {
         ("GET", "/v1/audit/releases"): ("/v1/audit/releases?partner=JPN", b""),
         ("GET", "/v1/audit/releases/{event_id}"): (f"/v1/audit/releases/{event}", b""),
+        ("GET", "/v1/audit/entries/{log}/{index}"): ("/v1/audit/entries/officers/0", b""),
+        ("GET", "/v1/audit/export"): ("/v1/audit/export?partner=JPN", b""),
         ("GET", "/v1/audit/items/{id}/recipients"): (f"/v1/audit/items/{items['open']}/recipients", b""),
         ("GET", "/v1/audit/clients/{client}/activity"): (f"/v1/audit/clients/c/activity?{_STRETCH}", b""),
         ("GET", "/v1/audit/firsts"): ("/v1/audit/firsts?partner=JPN", b""),

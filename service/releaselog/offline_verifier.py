@@ -1,0 +1,1193 @@
+#!/usr/bin/env python3
+"""Check what an Entente installation handed out, on a machine of your own, trusting nobody there.
+
+    python3 verify_entente.py export FOLDER_OR_ZIP --key KEY [--key KEY ...] [--seen CHECKPOINT ...]
+    python3 verify_entente.py receipt RECEIPT.json --key KEY
+    python3 verify_entente.py entry ENTRY.json FOLDER_OR_ZIP --key KEY
+
+One file, for Python 3.11 or later with the package `cryptography` (for Ed25519); everything else is Python's own. It shares no code with
+the service, so that a mistake made there is not made here again. Read it before you run it; that is what it is written for.
+
+KEY is the verifier's key of a log, `NAME+KEYID+BASE64`, as you had it from somebody you trust; `--keys FILE` takes several, one a
+line. An export holds keys too, but those only show that it fits together: whoever forged the one could have forged the other.
+`--seen` takes a checkpoint that somebody else holds, a partner for instance or a witness: it shows that the history was not written
+anew since.
+
+Exit codes:
+
+    0   everything holds, under keys that you gave
+    1   something does not hold; the first such thing is named
+    2   it could not be read, or the command was not understood
+    3   everything fits together, but under a key out of the export or receipt itself, or a checkpoint given by `--seen` could
+        not be compared
+
+What is checked of an export, in this order:
+
+    (1) the manifest, and the SHA-256 of every file it lists;
+    (2) each entry: canonical JSON (RFC 8785), leaf hash, seal over nonce and record, what face and record say of each other,
+        labels by their digests, order, times, and that no event id is used twice;
+    (3) each log: that entries and the hashes of what is left out make the root (RFC 9162), and account for every entry exactly once;
+    (4) each checkpoint: its signature (C2SP signed-note), its origin, its size and its root;
+    (5) each policy bundle: its digest, and that every bundle an entry names is there;
+    (6) the counts in the manifest.
+
+What it cannot show: that what left the service is what the entries say (the receiver can: `copy_sha256` is the digest of his
+copy), that the entries left out do not match the query (ask for them: `entry` checks one), or, without `--seen`, that the log
+you see is the one that others see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn
+
+HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN = 0, 1, 2, 3
+FORMAT = "entente-export/1"
+OWN_LOGS = ("officers", "root")
+BLOCK = 1 << 20
+LEAF_BYTES_MAX = 65_535
+INTEGER_MAX = (1 << 53) - 1
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+sha256 = hashlib.sha256
+
+
+class DoesNotHold(Exception):
+    """What was found, in one line."""
+
+
+class CouldNotRead(Exception):
+    """Why, in one line."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; its exit code."""
+    parser = argparse.ArgumentParser(
+        description="Check exports and receipts of an Entente release log.",
+        epilog="Exit codes: 0 holds, 1 does not, 2 not readable, 3 not proven.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="export | receipt | entry")
+    for name, files in (("export", ("export",)), ("receipt", ("receipt",)), ("entry", ("entry", "export"))):
+        command = commands.add_parser(name)
+        for file in files:
+            command.add_argument(file, type=Path)
+        command.add_argument("--key", action="append", default=[], help="a log's verifier's key, as you had it from elsewhere")
+        command.add_argument("--keys", action="append", default=[], type=Path, help="a file of such keys, one a line")
+        if name == "export":
+            command.add_argument("--seen", action="append", default=[], type=Path, help="a checkpoint that somebody else holds")
+    asked = parser.parse_args(arguments)
+    report = Report()
+    try:
+        listed_keys = [key for path in asked.keys for key in text_of(path.read_bytes(), str(path)).split()]
+        keys = Keys([*asked.key, *listed_keys])
+        if asked.command == "export":
+            check_export(asked.export, keys, asked.seen, report)
+        elif asked.command == "receipt":
+            check_receipt(asked.receipt, keys, report)
+        else:
+            check_entry_beside(asked.entry, asked.export, keys, report)
+    except DoesNotHold as found:
+        print(f"DOES NOT HOLD: {found}")
+        return DOES_NOT_HOLD
+    except (CouldNotRead, OSError, zipfile.BadZipFile) as error:
+        print(f"could not read: {error}", file=sys.stderr)
+        return COULD_NOT_READ
+    if report.unproven:
+        for reason in report.unproven:
+            print(f"NOT PROVEN: {reason}")
+        print("everything fits together, and that is all that is shown")
+        return NOT_PROVEN
+    print("everything holds")
+    return HOLDS
+
+
+class Report:
+    """What is said along the way, and what was not proven."""
+
+    def __init__(self) -> None:
+        self.unproven: list[str] = []
+
+    def say(self, line: str) -> None:
+        print(line)
+
+
+# --- an export --------------------------------------------------------------------------------------------------------
+
+
+class Export:
+    """The files of an export, in a folder or a zip."""
+
+    def __init__(self, path: Path) -> None:
+        self._zip: zipfile.ZipFile | None = None
+        self._folder = path
+        if path.is_file():
+            self._zip = zipfile.ZipFile(path)
+            names = self._zip.namelist()
+            if len(set(names)) != len(names):
+                raise DoesNotHold("the zip has two files of one name")
+            self.names = set(names)
+        elif path.is_dir():
+            self.names = {one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file()}
+        else:
+            raise CouldNotRead(f"`{path}` is not a folder or a zip")
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        if name not in self.names:
+            raise DoesNotHold(f"file `{name}` is missing")
+        if self._zip is not None:
+            with self._zip.open(name) as file:
+                yield file
+        else:
+            with (self._folder / name).open("rb") as file:
+                yield file
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as file:
+            return file.read()
+
+
+class Hashed:
+    """Lines of a file, and its digest and length once it was read to its end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = sha256()
+        self.length = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        while block := self._file.read(BLOCK):
+            self._hash.update(block)
+            self.length += len(block)
+            yield block
+
+    def lines(self) -> Iterator[bytes]:
+        rest = b""
+        for block in self.blocks():
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            yield from lines
+        if rest:
+            raise DoesNotHold(f"a file of lines ends within a line: `{shown(rest)}`")
+
+    def drain(self) -> None:
+        for _ in self.blocks():
+            pass
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class LogListed(NamedTuple):
+    """A log as the manifest lists it."""
+
+    log: str
+    origin: str
+    size: int
+    root: bytes
+    included: int
+    left_out: int
+
+
+def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> None:
+    export = Export(path)
+    # (1): the manifest. Files that are read as streams are hashed as they go by.
+    manifest = read_manifest(export)
+    listed = {file["path"]: (file["bytes"], file["sha256"]) for file in manifest["files"]}
+    for needed in ("entries.jsonl", "left-out.jsonl", "keys.json", "query.json"):
+        if needed not in listed:
+            raise DoesNotHold(f"the manifest does not list `{needed}`")
+    for name, (length, digest) in listed.items():
+        if name not in ("entries.jsonl", "left-out.jsonl"):
+            with export.open(name) as file:
+                hashed = Hashed(file)
+                hashed.drain()
+                check_file(name, hashed, length, digest)
+    if json_of(export.read("query.json"), "query.json").get("query") != manifest["query"]:
+        raise DoesNotHold("`query.json` and the manifest differ in the query")
+    logs = [log_listed(one) for one in manifest["logs"]]
+    if [log.log for log in logs] != sorted({log.log for log in logs}):
+        raise DoesNotHold("the manifest lists logs twice, or not by name")
+    own_keys = json_of(export.read("keys.json"), "keys.json")
+    heads = {log.log: check_checkpoint_of(export, log, keys, own_keys, report) for log in logs}
+    compare = Compare(logs, seen, keys)
+    # (2), (3): entries and gaps, side by side.
+    bundles: set[bytes] = set()
+    with export.open("entries.jsonl") as entries_file, export.open("left-out.jsonl") as gaps_file:
+        entry_lines, gap_lines = Hashed(entries_file), Hashed(gaps_file)
+        ids = EventIds()
+        entries = EntryReader(entry_lines, ids, bundles)
+        gaps = (gap_of(line) for line in gap_lines.lines())
+        waiting = next(gaps, None)
+        for log in logs:
+            tree = Tree(log.size)
+            points = compare.points(log.log)
+            included = 0
+            entry = entries.peek()
+            while tree.size < log.size:
+                place = tree.size
+                while points and points[0] <= place:
+                    if (point := points.pop(0)) == place:
+                        compare.at(log.log, point, tree.edge_root())
+                if waiting is not None and waiting.log == log.log and waiting.start == place:
+                    tree.leave_out(waiting)
+                    waiting = next(gaps, None)
+                elif entry is not None and entry.log == log.log and entry.place == place:
+                    tree.show(entry.leaf_hash)
+                    included += 1
+                    entries.advance()
+                    entry = entries.peek()
+                else:
+                    raise DoesNotHold(missing(log.log, place, entry, waiting))
+            # Everything is accounted for: entries by themselves, and runs of others by hashes of their subtrees.
+            if tree.root() != log.root:
+                raise DoesNotHold(
+                    f"log {log.log}: entries and gaps lead to root {tree.root().hex()}, the signed checkpoint says {log.root.hex()}"
+                )
+            compare.end(log.log, log.size, tree.root(), report)
+            # (6): the counts.
+            if (included, tree.left_out) != (log.included, log.left_out):
+                raise DoesNotHold(
+                    f"log {log.log}: {included} entries shown and {tree.left_out} left out, "
+                    f"the manifest says {log.included} and {log.left_out}"
+                )
+            report.say(
+                f"log {log.log}: {log.size} entries, {included} shown, {tree.left_out} left out, root {log.root.hex()}, {heads[log.log]}"
+            )
+        if (entry := entries.peek()) is not None:
+            raise DoesNotHold(f"log {entry.log}, entry {entry.place}, event {entry.event_id}: an entry too many")
+        if waiting is not None:
+            raise DoesNotHold(f"log {waiting.log}: a gap at {waiting.start} too many")
+        check_file("entries.jsonl", entry_lines, *listed["entries.jsonl"])
+        check_file("left-out.jsonl", gap_lines, *listed["left-out.jsonl"])
+    if manifest["entries"] != entries.count:
+        raise DoesNotHold(f"{entries.count} entries, the manifest says {manifest['entries']}")
+    if ids.repeats():
+        raise DoesNotHold(repeated_event(export, ids.repeats()))
+    # (5): the bundles.
+    check_bundles(export, set(listed), bundles)
+    for name in sorted(export.names - listed.keys() - {"manifest.json"}):
+        report.say(f"remark: file `{name}` is not part of the export, and was not looked at")
+
+
+def read_manifest(export: Export) -> dict[str, Any]:
+    manifest = json_of(export.read("manifest.json"), "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise CouldNotRead(f"the export is of format `{shown(manifest.get('format'))}`, this verifier reads `{FORMAT}`")
+    forms = {"query": dict, "logs": list, "files": list, "entries": int, "created_at": str, "instance": str}
+    for name, form in forms.items():
+        if type(manifest.get(name)) is not form:
+            raise DoesNotHold(f"the manifest has no proper `{name}`")
+    paths = set()
+    for file in manifest["files"]:
+        if not isinstance(file, dict) or [type(file.get(name)) for name in ("path", "bytes", "sha256")] != [str, int, str]:
+            raise DoesNotHold("the manifest lists a file without `path`, `bytes` and `sha256`")
+        if file["path"] in paths or file["path"].startswith("/") or ".." in file["path"].split("/"):
+            raise DoesNotHold(f"the manifest lists `{shown(file['path'])}` twice, or outside of the export")
+        paths.add(file["path"])
+    return manifest
+
+
+def log_listed(one: object) -> LogListed:
+    forms = {"log": str, "origin": str, "size": int, "root": str, "included": int, "left_out": int}
+    if not isinstance(one, dict) or any(type(one.get(name)) is not form for name, form in forms.items()):
+        raise DoesNotHold("the manifest lists a log without " + ", ".join(forms))
+    if not re.fullmatch("[0-9a-f]{64}", one["root"]) or not re.fullmatch("[A-Za-z0-9-]+", one["log"]) or one["size"] < 0:
+        raise DoesNotHold("the manifest lists a log with a name, size or root that is none")
+    return LogListed(one["log"], one["origin"], one["size"], bytes.fromhex(one["root"]), one["included"], one["left_out"])
+
+
+def check_file(name: str, hashed: Hashed, length: object, digest: object) -> None:
+    if (hashed.length, hashed.digest()) != (length, digest):
+        raise DoesNotHold(f"file `{name}` has {hashed.length} bytes and digest {hashed.digest()}, the manifest says {length} and {digest}")
+
+
+def missing(log: str, place: int, entry: Entry | None, gap: Gap | None) -> str:
+    """What is wrong where the next entry of a log is neither shown nor left out."""
+    if entry is not None and entry.log == log:
+        return (
+            f"log {log}, entry {entry.place}, event {entry.event_id}: out of place, "
+            f"entry {place} was to come, and is neither shown nor left out"
+        )
+    if gap is not None and gap.log == log:
+        return f"log {log}: a gap at {gap.start}, expected entry {place}, which is neither shown nor left out"
+    return f"log {log}, entry {place}: neither shown nor left out"
+
+
+def repeated_event(export: Export, hashes: set[int]) -> str:
+    """Name the entries whose event id is used twice; read again, since ids themselves are not held."""
+    first: dict[bytes, str] = {}
+    with export.open("entries.jsonl") as file:
+        for line in Hashed(file).lines():
+            found = EVENT_ID.search(line)
+            if found is not None and hash(found[1]) in hashes:
+                entry = read_entry(line)
+                place = f"log {entry.log}, entry {entry.place}"
+                if found[1] in first:
+                    return f"{place}, event {entry.event_id}: this event id is that of {first[found[1]]} too"
+                first[found[1]] = place
+    return "an event id is used twice"
+
+
+def check_bundles(export: Export, listed: set[str], named: set[bytes]) -> None:
+    files: dict[str, dict[str, str]] = {}
+    for path in sorted(listed):
+        if path.startswith("bundles/"):
+            _, digest, name = path.split("/", 2)
+            files.setdefault(digest, {})[name] = sha256(export.read(path)).hexdigest()
+    for digest, parts in files.items():
+        lines = "".join(f"{parts[name]}  {name}\n" for name in sorted(parts) if name != "README.md")
+        if sha256(lines.encode()).hexdigest() != digest:
+            raise DoesNotHold(f"policy bundle {digest} has other files than its digest says")
+    for bundle in sorted(named):
+        if bundle.decode() not in files:
+            raise DoesNotHold(f"policy bundle {bundle.decode()} is named by an entry, and is not in the export")
+
+
+# --- an entry ---------------------------------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """What is needed of an entry that was found to hold by itself."""
+
+    log: str
+    place: int
+    event_id: str
+    leaf_hash: bytes
+    at: bytes
+    act: int
+    bundle: bytes | None
+
+
+class Bad(Exception):
+    """Why an entry does not hold."""
+
+
+HEX = rb"[0-9a-f]{64}"
+NUMBER = rb"(?:0|[1-9][0-9]{0,14})"
+# Every day that each year has; the 29th of February is left to the thorough way.
+DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+TIME = rb"[1-9][0-9]{3}-" + DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+# Strings that JSON writes without an escape, of ASCII alone.
+PLAIN = rb'"[^"\\\x00-\x1f\x7f-\xff]*+"'
+PLAIN_NOT_EMPTY = rb'"[^"\\\x00-\x1f\x7f-\xff]++"'
+ID = rb"[A-Za-z0-9_-]{1,64}"
+
+
+def listed(element: bytes) -> bytes:
+    """What matches the elements of a list of these."""
+    return rb"(?:" + element + rb"(?:," + element + rb")*+)?"
+
+
+IDS = rb"\[" + listed(rb'"' + ID + rb'"') + rb"\]"
+PATH_ID = rb'"(?:' + ID + rb"|\?" + HEX + rb')"'
+FACE_ITEM = rb'\{(?:"copy_sha256":"' + HEX + rb'",)?"id":' + PATH_ID + rb"\}"
+RECORD_ITEM = (
+    rb'\{"id":' + PATH_ID + rb',"labels":\[' + listed(rb'"' + HEX + rb'"') + rb'\],"portions":' + IDS + rb',"ref":' + PLAIN
+    + rb',"rules":' + IDS + rb',"version":[1-9][0-9]{0,14}\}'
+)  # fmt: skip
+FACE = (
+    rb'\{"at":"(?P<at>' + TIME + rb')","body_sha256":"' + HEX + rb'","client":' + PLAIN_NOT_EMPTY + rb',"event_id":"(?P<event>' + ID
+    + rb')","items":\[(?P<items>' + listed(FACE_ITEM) + rb')\],"purpose":' + PLAIN_NOT_EMPTY + rb',"result":"sent","route":'
+    + PLAIN_NOT_EMPTY + rb',"seal":"(?P<seal>' + HEX + rb')","type":"(?:item|list)","v":1\}'
+)  # fmt: skip
+RECORD = (
+    rb'\{"act":(?P<act>' + NUMBER + rb'),"at":"(?P=at)","authority":null,"bundle":"(?P<bundle>' + HEX + rb')","engine":"' + HEX
+    + rb'","items":\[(?P<recorded>' + listed(RECORD_ITEM) + rb')\],"labels":(?P<labels>\{.*?\}),"outcome":"(?:release|in_part)",'
+    + rb'"partner":"(?P=log)","query":(?P<query>null|\{[^{}]*+\})\}'
+)  # fmt: skip
+LINE = re.compile(
+    rb'\{"face":(?P<face>' + FACE + rb'),"index":(?P<index>' + NUMBER + rb'),"leaf_hash":"(?P<hash>' + HEX
+    + rb')","log":"(?P<log>[A-Z][A-Z0-9-]*+)","nonce":"(?P<nonce>' + HEX + rb')","record":(?P<record>' + RECORD + rb")\}"
+)  # fmt: skip
+"""A line of what is nearly always there, an item or list sent to a partner, in the one form it has.
+
+A line that matches is canonical but for `labels` and `query`, which are looked at by themselves. One that does not match is not
+wrong: it is read the thorough way. A test holds that whatever passes this way passes the other.
+"""
+EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
+ITEM_IDS = re.compile(rb'"id":"([^"]*)"')
+LABEL_NAMES = re.compile(rb'"labels":\[([^\]]*)\]')
+DIGESTS = re.compile(rb'"([0-9a-f]{64})"')
+
+
+class EntryReader:
+    """Entries, one after the other, each found to hold by itself; and their order within their log."""
+
+    def __init__(self, lines: Hashed, ids: EventIds, bundles: set[bytes]) -> None:
+        self._lines = lines.lines()
+        self._ids = ids
+        self._bundles = bundles
+        self._labels: dict[bytes, frozenset[bytes]] = {}
+        self._before: Entry | None = None
+        self._next: Entry | None = None
+        self._ended = False
+        self.count = 0
+        self.advance()
+        self.count = 0 if self._next is None else 1
+
+    def peek(self) -> Entry | None:
+        return self._next
+
+    def advance(self) -> None:
+        line = next(self._lines, None)
+        if line is None:
+            self._next = None
+            return
+        entry = self._plain(line) or self._thorough(line)
+        before = self._before
+        if before is not None and before.log == entry.log:
+            if entry.at < before.at:
+                self._fail(entry, f"time {entry.at.decode()} is before that of entry {before.place}")
+            if entry.act < before.act:
+                self._fail(entry, f"act {entry.act} in its record is below that of entry {before.place}")
+        if entry.bundle is not None:
+            self._bundles.add(entry.bundle)
+        self.count += 1
+        self._next = self._before = entry
+
+    def _fail(self, entry: Entry, why: str) -> NoReturn:
+        raise DoesNotHold(f"log {entry.log}, entry {entry.place}, event {entry.event_id}: {why}")
+
+    def _plain(self, line: bytes) -> Entry | None:
+        """The entry of a line of the usual form, if all is well with it. None says nothing but that the thorough way has to be gone."""
+        found = LINE.fullmatch(line)
+        if found is None:
+            return None
+        face, at, event, items, seal, index, hashed, log, nonce, record, act, bundle, recorded, labels, query = found.groups()
+        leaf_hash = sha256(b"\x00" + face).digest()
+        if (
+            leaf_hash.hex().encode() != hashed
+            or sha256(bytes.fromhex(nonce.decode()) + record).hexdigest().encode() != seal
+            or len(face) > LEAF_BYTES_MAX
+        ):
+            return None
+        if ITEM_IDS.findall(items) != ITEM_IDS.findall(recorded) or items.count(b'"copy_sha256"') != items.count(b'"id"'):
+            return None
+        known = self._labels.get(labels)
+        if known is None:
+            try:
+                known = frozenset(digest.encode() for digest in checked_labels(canonical_value(labels)))
+            except Bad:
+                return None
+            if len(self._labels) > 10_000:
+                self._labels.clear()
+            self._labels[labels] = known
+        for names in LABEL_NAMES.findall(recorded):
+            if not known.issuperset(DIGESTS.findall(names)):
+                return None
+        if query != b"null":
+            try:
+                canonical_value(query)
+            except Bad:
+                return None
+        self._ids.add(event)
+        return Entry(log.decode(), int(index), event.decode(), leaf_hash, at, int(act), bundle)
+
+    def _thorough(self, line: bytes) -> Entry:
+        entry = read_entry(line)
+        self._ids.add(entry.event_id.encode())
+        return entry
+
+
+def read_entry(line: bytes) -> Entry:
+    """Read a line of `entries.jsonl` the thorough way.
+
+    Raises:
+        DoesNotHold: naming the entry as far as the line does.
+    """
+    value: object = None
+    try:
+        value = canonical_value(line)
+        return checked_entry(value)
+    except Bad as bad:
+        raise DoesNotHold(f"{name_of(line, value)}: {bad}") from None
+
+
+def name_of(line: bytes, value: object) -> str:
+    """How a line that does not hold is called: by what it says of itself, which may be wrong too."""
+    if value is None:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return f"a line of entries.jsonl, `{shown(line)}`"
+    entry: dict[str, Any] = value if isinstance(value, dict) else {}
+    face = entry.get("face")
+    event = face.get("event_id") if isinstance(face, dict) else None
+    return f"log {shown(entry.get('log'))}, entry {shown(entry.get('index'))}, event {shown(event)}"
+
+
+ENTRY_MEMBERS = {"face", "index", "leaf_hash", "log", "nonce", "record"}
+FACE_MEMBERS = {"v", "type", "event_id", "at", "client", "route", "items", "body_sha256", "result", "purpose", "seal"}
+
+
+def checked_entry(value: object) -> Entry:
+    """Check an entry by itself, and what it says twice.
+
+    Raises:
+        Bad: why it does not hold.
+    """
+    entry = members(value, ENTRY_MEMBERS, set(), "an entry")
+    log, index = entry["log"], entry["index"]
+    if not isinstance(log, str) or not re.fullmatch("[A-Za-z0-9-]+", log):
+        raise Bad("the name of its log is none")
+    if type(index) is not int or index < 0:
+        raise Bad("its index is none")
+    leaf = canonical(entry["face"]).encode()
+    if len(leaf) > LEAF_BYTES_MAX:
+        raise Bad(f"a leaf of {len(leaf)} bytes, at most {LEAF_BYTES_MAX} are allowed")
+    # The hash first: whatever was changed in a face is that.
+    leaf_hash = sha256(b"\x00" + leaf).digest()
+    if entry["leaf_hash"] != leaf_hash.hex():
+        raise Bad(f"its face has leaf hash {leaf_hash.hex()}, the line says {shown(entry['leaf_hash'])}")
+    face = checked_face(entry["face"])
+    nonce = digest_of(entry["nonce"], "nonce")
+    record_text = canonical(entry["record"]).encode()
+    sealed = sha256(nonce + record_text).hexdigest()
+    if sealed != face["seal"]:
+        raise Bad(f"nonce and record are sealed as {sealed}, the face says {face['seal']}")
+    record = entry["record"]
+    if not isinstance(record, dict):
+        raise Bad("its record is not an object")
+    if record.get("at") != face["at"]:
+        raise Bad(f"its record is of {shown(record.get('at'))}, its face of {face['at']}")
+    act = record.get("act")
+    if type(act) is not int or act < 0:
+        raise Bad("its record has no act number")
+    checked_record(log, face, record)
+    bundle = record.get("bundle")
+    if log not in OWN_LOGS and bundle is not None:
+        digest_of(bundle, "bundle")
+    return Entry(
+        log, index, face["event_id"], leaf_hash, face["at"].encode(), act, bundle.encode() if log not in OWN_LOGS and bundle else None
+    )
+
+
+def checked_face(value: object) -> dict[str, Any]:
+    kind = value.get("type") if isinstance(value, dict) else None
+    face = members(value, FACE_MEMBERS | ({"heads_root"} if kind == "heads" else set()), {"portion"}, "a face")
+    if type(face["v"]) is not int or face["v"] != 1:
+        raise Bad(f"its face is of version {shown(face['v'])}, this verifier reads 1")
+    for name in ("type", "event_id", "at", "client", "route", "result", "purpose", "seal"):
+        if not isinstance(face[name], str) or not face[name]:
+            raise Bad(f"`{name}` of its face is not text")
+    if not re.fullmatch("[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*", face["type"]):
+        raise Bad(f"type {shown(face['type'])} is none")
+    if not re.fullmatch("[A-Za-z0-9_-]{1,64}", face["event_id"]):
+        raise Bad(f"event id {shown(face['event_id'])} is none")
+    checked_time(face["at"])
+    digest_of(face["seal"], "seal")
+    if face["body_sha256"] is not None:
+        digest_of(face["body_sha256"], "body_sha256")
+    if "heads_root" in face:
+        digest_of(face["heads_root"], "heads_root")
+    if "portion" in face:
+        path_id(face["portion"], "portion")
+    if not isinstance(face["items"], list):
+        raise Bad("`items` of its face is not a list")
+    copies = 0
+    for item in face["items"]:
+        item = members(item, {"id"}, {"copy_sha256"}, "an item of a face")
+        path_id(item["id"], "id of an item")
+        if "copy_sha256" in item:
+            digest_of(item["copy_sha256"], "copy_sha256")
+            copies += 1
+    result, release = face["result"], face["type"] in ("list", "item", "file")
+    if result not in ("sent", "refused", "done"):
+        raise Bad(f"result {shown(result)} is none")
+    if result == "refused" and copies:
+        raise Bad("a refusal that names a copy")
+    if result == "done" and face["body_sha256"] is not None:
+        raise Bad("an act with the hash of a body")
+    if release and (result == "done" or face["body_sha256"] is None):
+        raise Bad("a release without the hash of a body")
+    if release and result == "sent" and copies != len(face["items"]):
+        raise Bad("an item sent without the hash of its copy")
+    if release and (face["type"] == "file") != ("portion" in face):
+        raise Bad("`portion` is set for a file, and for nothing else")
+    return face
+
+
+def checked_record(log: str, face: dict[str, Any], record: dict[str, Any]) -> None:
+    """What a record says that its face, or the log, says too."""
+    partners, sent = log not in OWN_LOGS, face["result"] == "sent"
+    if partners and record.get("partner") != log:
+        raise Bad(f"its record is of partner {shown(record.get('partner'))}")
+    if partners and sent and record.get("outcome") not in ("release", "in_part"):
+        raise Bad(f"it was sent, and its record has outcome {shown(record.get('outcome'))}")
+    items = record.get("items", None if partners else [])
+    if not isinstance(items, list):
+        raise Bad("`items` of its record is not a list")
+    labels = checked_labels(record.get("labels", {}))
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or type(item.get("version")) is not int:
+            raise Bad("an item of its record has no id or version")
+        if item["version"] < (1 if sent else 0):
+            raise Bad(f"item {shown(item['id'])} of its record has version {item['version']}")
+        named = item.get("labels", [])
+        if not isinstance(named, list) or not all(isinstance(digest, str) and digest in labels for digest in named):
+            raise Bad(f"item {shown(item['id'])} of its record names a label that the record does not hold")
+    if partners:
+        shown_ids, recorded_ids = [item["id"] for item in face["items"]], [item["id"] for item in items]
+        if recorded_ids != shown_ids and (sent or recorded_ids):
+            raise Bad("its record is of other items than its face")
+
+
+def checked_labels(labels: object) -> set[str]:
+    if not isinstance(labels, dict):
+        raise Bad("`labels` of its record is not an object")
+    for digest, label in labels.items():
+        found = sha256(canonical(label).encode()).hexdigest()
+        if found != digest:
+            raise Bad(f"label {shown(digest)} of its record has digest {found}")
+    return set(labels)
+
+
+def members(value: object, needed: set[str], allowed: set[str], what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Bad(f"{what} is not an object")
+    for name in sorted(needed - value.keys()):
+        raise Bad(f"{what} without `{name}`")
+    for name in sorted(value.keys() - needed - allowed):
+        raise Bad(f"{what} with `{shown(name)}`, which is unknown")
+    return value
+
+
+def digest_of(value: object, name: str) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise Bad(f"`{name}` is not 64 lower-case hex digits")
+    return bytes.fromhex(value)
+
+
+def path_id(value: object, name: str) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}|\?[0-9a-f]{64}", value):
+        raise Bad(f"the {name}, {shown(value)}, is none")
+
+
+def checked_time(text: str) -> None:
+    try:
+        right = re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z", text, re.ASCII) and datetime.fromisoformat(text).isoformat(
+            timespec="microseconds"
+        )
+    except ValueError:
+        right = None
+    if not right or right.replace("+00:00", "Z") != text:
+        raise Bad(f"time {shown(text)} is none")
+
+
+class EventIds:
+    """Event ids seen, by eight bytes each. The hash is keyed anew in each run of Python, so that nobody can make two ids meet."""
+
+    def __init__(self) -> None:
+        self._shares = [array("q") for _ in range(256)]
+
+    def add(self, event_id: bytes) -> None:
+        hashed = hash(event_id)
+        self._shares[hashed & 255].append(hashed)
+
+    def repeats(self) -> set[int]:
+        """Hashes that occur twice; empty where all ids differ."""
+        found: set[int] = set()
+        for share in self._shares:
+            if len(set(share)) != len(share):
+                found.update(value for value, group in groupby(sorted(share)) if len(list(group)) > 1)
+        return found
+
+
+# --- the tree ---------------------------------------------------------------------------------------------------------
+
+
+class Gap(NamedTuple):
+    """Entries left out: `start` to `stop`, exclusive, and the hashes of the subtrees they are made of."""
+
+    log: str
+    start: int
+    stop: int
+    hashes: list[bytes]
+
+
+def gap_of(line: bytes) -> Gap:
+    try:
+        value = members(canonical_value(line), {"hashes", "log", "start", "stop"}, set(), "a gap")
+        if not isinstance(value["log"], str) or not isinstance(value["hashes"], list):
+            raise Bad("a gap without a log or hashes")
+        if type(value["start"]) is not int or type(value["stop"]) is not int or not 0 <= value["start"] < value["stop"]:
+            raise Bad("a gap without a place")
+        return Gap(value["log"], value["start"], value["stop"], [digest_of(one, "hashes") for one in value["hashes"]])
+    except Bad as bad:
+        raise DoesNotHold(f"a line of left-out.jsonl, `{shown(line)}`: {bad}") from None
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """The tree over `tree_size` leaves (RFC 9162 section 2.1.1), from its leaves and from subtrees of it, left to right.
+
+    Held are the roots of whole subtrees so far, each with its width, widths falling; and leaves that wait to be taken in together.
+    """
+
+    CHUNK = 1024
+
+    def __init__(self, tree_size: int) -> None:
+        self.tree_size = tree_size
+        self.size = 0
+        self.left_out = 0
+        self._edge: list[tuple[int, bytes]] = []
+        self._waiting: list[bytes] = []
+
+    def show(self, leaf_hash: bytes) -> None:
+        self._waiting.append(leaf_hash)
+        self.size += 1
+        if self.size % self.CHUNK == 0:
+            self._settle()
+
+    def leave_out(self, gap: Gap) -> None:
+        self._settle()
+        if gap.stop > self.tree_size:
+            raise DoesNotHold(f"log {gap.log}: a gap up to entry {gap.stop}, beyond its size {self.tree_size}")
+        hashes = iter(gap.hashes)
+        while self.size < gap.stop:
+            width = self._widest(gap.stop)
+            value = next(hashes, None)
+            if value is None:
+                raise DoesNotHold(f"log {gap.log}: a gap at {gap.start} with too few hashes")
+            self._add(width, value)
+            self.size += width
+        if next(hashes, None) is not None:
+            raise DoesNotHold(f"log {gap.log}: a gap at {gap.start} with too many hashes")
+        self.left_out += gap.stop - gap.start
+
+    def _widest(self, stop: int) -> int:
+        """How wide the widest subtree is that begins here and ends by `stop`. The shape of the tree says it, and leaves no choice."""
+        start, end, place = 0, self.tree_size, self.size
+        # Down from the whole tree, by the split of RFC 9162, to the first subtree that begins here and fits.
+        while start < place or end > stop:
+            middle = start + (1 << ((end - start - 1).bit_length() - 1))
+            if place >= middle:
+                start = middle
+            else:
+                end = middle
+        return end - start
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == self.CHUNK and self.size % self.CHUNK == 0:
+            # A whole subtree at once.
+            level = waiting
+            while len(level) > 1:
+                level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+            self._add(self.CHUNK, level[0])
+            return
+        for value in waiting:
+            self._add(1, value)
+
+    def _add(self, width: int, value: bytes) -> None:
+        # Two whole subtrees of one width are one; a narrower one that ends the tree waits for the end.
+        while self._edge and self._edge[-1][0] == width and width & (width - 1) == 0:
+            value = node(self._edge.pop()[1], value)
+            width *= 2
+        self._edge.append((width, value))
+
+    def edge_root(self) -> bytes:
+        """The root of the tree of all that was taken in so far."""
+        self._settle()
+        if not self._edge:
+            return EMPTY_ROOT
+        reached = self._edge[-1][1]
+        for _, left in reversed(self._edge[:-1]):
+            reached = node(left, reached)
+        return reached
+
+    root = edge_root
+
+
+def root_by_inclusion(leaf_hash: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
+    """The root that a proof leads to. Down the tree by its splits, and up again by the proof.
+
+    Raises:
+        DoesNotHold: the proof has another length than the way.
+    """
+    if not 0 <= index < size:
+        raise DoesNotHold(f"entry {index} of a tree of {size}")
+    way: list[bool] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        right = index >= middle
+        way.append(right)
+        start, end = (middle, end) if right else (start, middle)
+    if len(way) != len(proof):
+        raise DoesNotHold(f"a proof of {len(proof)} hashes for entry {index} of {size}, expected {len(way)}")
+    reached = leaf_hash
+    for right, sibling in zip(reversed(way), proof, strict=True):
+        reached = node(sibling, reached) if right else node(reached, sibling)
+    return reached
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+class Key(NamedTuple):
+    """A verifier's key (C2SP signed-note), of type Ed25519."""
+
+    name: str
+    key_id: bytes
+    public: bytes
+
+
+class Head(NamedTuple):
+    """What a checkpoint says."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def key_of(text: str) -> Key:
+    parts = text.split("+", 2)
+    decoded = base64_of(parts[2], "a key") if len(parts) == 3 else b""
+    if len(parts) != 3 or not parts[0] or len(decoded) != 33 or decoded[0] != 1 or re.search(r"\s", parts[0]):
+        raise CouldNotRead(f"key `{shown(text)}` is not `NAME+KEYID+BASE64` of an Ed25519 key")
+    key_id = sha256(parts[0].encode() + b"\n" + decoded).digest()[:4]
+    if key_id.hex() != parts[1]:
+        raise CouldNotRead(f"key `{shown(text)}` has another key id than it says")
+    return Key(parts[0], key_id, decoded[1:])
+
+
+class Keys:
+    """The keys that were given, by the origin of their log."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._keys: dict[str, list[Key]] = {}
+        for text in texts:
+            key = key_of(text)
+            self._keys.setdefault(key.name, []).append(key)
+
+    def of(self, origin: str) -> list[Key]:
+        return self._keys.get(origin, [])
+
+
+def open_note(note: str, keys: list[Key]) -> str | None:
+    """The text of a note that one of these keys signed; None where none of them did.
+
+    Raises:
+        DoesNotHold: malformed, or a signature of one of these keys is wrong.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    text, blank, rest = note.rpartition("\n\n")
+    if not blank or not rest.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
+        raise DoesNotHold("a signed note that is none")
+    text += "\n"
+    signed = False
+    for line in rest[:-1].split("\n"):
+        found = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line)
+        if found is None:
+            raise DoesNotHold("a signed note with a signature line that is none")
+        signature = base64_of(found[2], "a signature")
+        for key in keys:
+            if (found[1], signature[:4]) != (key.name, key.key_id):
+                continue
+            try:
+                Ed25519PublicKey.from_public_bytes(key.public).verify(signature[4:], text.encode())
+            except (InvalidSignature, ValueError):
+                raise DoesNotHold(f"the signature of key `{key.name}+{key.key_id.hex()}` does not hold") from None
+            signed = True
+    return text if signed else None
+
+
+def head_of(text: str) -> Head:
+    """The three lines of a checkpoint."""
+    lines = text[:-1].split("\n")
+    if len(lines) != 3 or not lines[0] or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
+        raise DoesNotHold("a checkpoint that is not origin, size and root")
+    head = Head(lines[0], int(lines[1]), base64_of(lines[2], "the root of a checkpoint"))
+    if len(head.root) != 32:
+        raise DoesNotHold("a checkpoint whose root is not 32 bytes")
+    return head
+
+
+def check_checkpoint_of(export: Export, log: LogListed, keys: Keys, own_keys: dict[str, Any], report: Report) -> str:
+    """(4): the signed head of a log. How it was checked, in a few words."""
+    note = text_of(export.read(f"checkpoints/{log.log}"), f"checkpoints/{log.log}")
+    try:
+        said = open_head(note, log.origin, keys.of(log.origin), lambda: keys_inside(own_keys, log))
+    except DoesNotHold as found:
+        raise DoesNotHold(f"log {log.log}, its checkpoint: {found}") from None
+    if (said.head.origin, said.head.size, said.head.root) != (log.origin, log.size, log.root):
+        raise DoesNotHold(
+            f"log {log.log}: its checkpoint is of {said.head.size} entries with root {said.head.root.hex()}, "
+            f"the manifest says {log.size} and {log.root.hex()}"
+        )
+    if not said.given:
+        report.unproven.append(
+            f"log {log.log}: no `--key` for `{log.origin}`, so its checkpoint was checked with a key out of the export itself"
+        )
+    return "signed" if said.given else "signed by the key in the export"
+
+
+class Opened(NamedTuple):
+    """A head, and whether it was opened by a key that was given."""
+
+    head: Head
+    given: bool
+
+
+def open_head(note: str, origin: str, given: list[Key], inside: Callable[[], list[Key]]) -> Opened:
+    """Open a checkpoint by a key that was given for this origin; where none was, by one that came along with it."""
+    text = open_note(note, given or inside())
+    if text is None:
+        raise DoesNotHold("not signed by a key of this log" if given else "not signed by the key that came along with it")
+    head = head_of(text)
+    if head.origin != origin:
+        raise DoesNotHold(f"it is of `{shown(head.origin)}`, expected `{shown(origin)}`")
+    return Opened(head, bool(given))
+
+
+def keys_inside(own_keys: dict[str, Any], log: LogListed) -> list[Key]:
+    listed = own_keys.get(log.log)
+    if not isinstance(listed, dict) or listed.get("origin") != log.origin or not isinstance(listed.get("keys"), list):
+        raise DoesNotHold("`keys.json` has no keys of it")
+    found = [key_of(one["vkey"]) for one in listed["keys"] if isinstance(one, dict) and isinstance(one.get("vkey"), str)]
+    return [key for key in found if key.name == log.origin]
+
+
+class Compare:
+    """Checkpoints that somebody else holds, compared with the tree when it is as large as they say."""
+
+    def __init__(self, logs: list[LogListed], seen: list[Path], keys: Keys) -> None:
+        self._seen: dict[str, dict[int, tuple[bytes, str]]] = {}
+        self._compared: set[tuple[str, int]] = set()
+        by_origin = {log.origin: log for log in logs}
+        for path in seen:
+            note = text_of(path.read_bytes(), str(path))
+            head = head_of(note.partition("\n\n")[0] + "\n")
+            log = by_origin.get(head.origin)
+            if log is None:
+                raise CouldNotRead(f"checkpoint `{path}` is of `{shown(head.origin)}`, which is not in this export")
+            if keys.of(log.origin) and open_note(note, keys.of(log.origin)) is None:
+                raise CouldNotRead(f"checkpoint `{path}` is not signed by the key given for its log")
+            if head.size > log.size:
+                raise DoesNotHold(
+                    f"log {log.log}: checkpoint `{path}` is of {head.size} entries, the export has {log.size}: "
+                    "it is older, or the end was cut off"
+                )
+            self._seen.setdefault(log.log, {})[head.size] = (head.root, str(path))
+
+    def points(self, log: str) -> list[int]:
+        return sorted(self._seen.get(log, {}))
+
+    def at(self, log: str, size: int, root: bytes) -> None:
+        held, path = self._seen[log][size]
+        if held != root:
+            raise DoesNotHold(
+                f"log {log}: its first {size} entries have root {root.hex()}, checkpoint `{path}` says {held.hex()}: "
+                "the log was written anew, or another is shown to somebody else"
+            )
+        self._compared.add((log, size))
+
+    def end(self, log: str, size: int, root: bytes, report: Report) -> None:
+        for point, (_, path) in sorted(self._seen.get(log, {}).items()):
+            if point == size:
+                self.at(log, size, root)
+            if (log, point) not in self._compared:
+                report.unproven.append(
+                    f"log {log}: checkpoint `{path}` could not be compared, as entry {point} lies within what is left out"
+                )
+
+
+# --- receipts and single entries --------------------------------------------------------------------------------------
+
+
+def check_receipt(path: Path, keys: Keys, report: Report) -> None:
+    """A receipt, as `GET /v1/releases/{event_id}/receipt` and `entente log prove --json` give it."""
+    receipt = json_of(path.read_bytes(), str(path))
+    for name in ("event_id", "leaf", "proof", "key"):
+        if not isinstance(receipt.get(name), str):
+            raise CouldNotRead(f"`{path}` is not a receipt: it has no `{name}`")
+    leaf = receipt["leaf"].encode()
+    try:
+        face = checked_face(canonical_value(leaf))
+    except Bad as bad:
+        raise DoesNotHold(f"its leaf: {bad}") from None
+    if face["event_id"] != receipt["event_id"]:
+        raise DoesNotHold(f"its leaf is of event {face['event_id']}, the receipt says {shown(receipt['event_id'])}")
+    index, hashes, checkpoint = proof_of(receipt["proof"])
+    origin = checkpoint.partition("\n")[0]
+    opened = open_head(checkpoint, origin, keys.of(origin), lambda: [key_of(receipt["key"])])
+    reached = root_by_inclusion(sha256(b"\x00" + leaf).digest(), index, opened.head.size, hashes)
+    if reached != opened.head.root:
+        raise DoesNotHold(f"its proof leads to root {reached.hex()}, the checkpoint says {opened.head.root.hex()}")
+    if not opened.given:
+        report.unproven.append(f"no `--key` for `{origin}`, so the checkpoint was checked with the key out of the receipt itself")
+    report.say(
+        f"event {face['event_id']}, {face['type']} {face['result']} at {face['at']}, is entry {index} of {opened.head.size} of `{origin}`"
+    )
+
+
+def proof_of(text: str) -> tuple[int, list[bytes], str]:
+    """(index, hashes, checkpoint) of a C2SP tlog-proof."""
+    head, blank, checkpoint = text.partition("\n\n")
+    lines = head.split("\n")
+    if not blank or lines.pop(0) != "c2sp.org/tlog-proof@v1":
+        raise DoesNotHold("a proof that is none")
+    if lines and lines[0].startswith("extra "):
+        lines.pop(0)
+    if not lines or not re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[0]):
+        raise DoesNotHold("a proof without an index")
+    hashes = [base64_of(line, "a hash of a proof") for line in lines[1:]]
+    if any(len(value) != 32 for value in hashes):
+        raise DoesNotHold("a hash of a proof that is not 32 bytes")
+    return int(lines[0].removeprefix("index ")), hashes, checkpoint
+
+
+def check_entry_beside(path: Path, export_path: Path, keys: Keys, report: Report) -> None:
+    """An entry that an export left out, as `GET /v1/audit/entries/{log}/{index}?size=` gives it, against the export's checkpoint."""
+    answer = json_of(path.read_bytes(), str(path))
+    export = Export(export_path)
+    manifest = read_manifest(export)
+    hashes = answer.get("proof")
+    if not isinstance(answer.get("entry"), dict) or not isinstance(hashes, list):
+        raise CouldNotRead(f"`{path}` is not an entry with its proof")
+    try:
+        entry = checked_entry(answer["entry"])
+        proof = [digest_of(one, "proof") for one in hashes]
+    except Bad as bad:
+        raise DoesNotHold(f"{name_of(b'', answer['entry'])}: {bad}") from None
+    log = next((one for one in map(log_listed, manifest["logs"]) if one.log == entry.log), None)
+    if log is None:
+        raise CouldNotRead(f"log {entry.log} is not in this export")
+    check_checkpoint_of(export, log, keys, json_of(export.read("keys.json"), "keys.json"), report)
+    reached = root_by_inclusion(entry.leaf_hash, entry.place, log.size, proof)
+    if reached != log.root:
+        raise DoesNotHold(
+            f"log {entry.log}, entry {entry.place}, event {entry.event_id}: its proof leads to root {reached.hex()}, "
+            f"the checkpoint says {log.root.hex()}; ask for it with `size={log.size}`"
+        )
+    report.say(f"log {entry.log}, entry {entry.place} of {log.size}, event {entry.event_id}: it is in the log that the export is of")
+
+
+# --- canonical JSON (RFC 8785) ----------------------------------------------------------------------------------------
+
+
+def canonical_value(text: bytes) -> object:
+    """The value of canonical JSON.
+
+    Raises:
+        Bad: not JSON, or not the one way RFC 8785 has of writing it.
+    """
+    try:
+        value = json.loads(text.decode("utf-8"), parse_constant=refuse_constant)
+        again = canonical(value).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise Bad("it is not canonical JSON") from None
+    if again != text:
+        raise Bad("it is JSON, but not in canonical form")
+    return value
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def canonical(value: object) -> str:
+    """RFC 8785 of a JSON value.
+
+    Raises:
+        Bad: a number that it has no text for.
+    """
+    if isinstance(value, str):
+        return quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise Bad("a number that no double can vouch for")
+        return str(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list):
+        return "[" + ",".join([canonical(one) for one in value]) + "]"
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join([f"{quote(name)}:{canonical(value[name])}" for name in names]) + "}"
+    raise Bad("a value that is not JSON")
+
+
+def number(value: float) -> str:
+    """A double as ECMAScript writes it: the shortest digits, which Python has too, in another notation."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise Bad("a number that is none")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    if 0 < point <= 21:
+        text = digits.ljust(point, "0") if len(digits) <= point else f"{digits[:point]}.{digits[point:]}"
+    elif -6 < point <= 0:
+        text = f"0.{'0' * -point}{digits}"
+    else:
+        text = f"{digits[0]}{'.' if len(digits) > 1 else ''}{digits[1:]}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    return sign + text
+
+
+def json_of(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise CouldNotRead(f"`{name}` is not JSON") from None
+    if not isinstance(value, dict):
+        raise CouldNotRead(f"`{name}` is not a JSON object")
+    return value
+
+
+def text_of(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CouldNotRead(f"`{name}` is not text") from None
+
+
+def base64_of(text: str, what: str) -> bytes:
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise DoesNotHold(f"{what} is not base64") from None
+    if base64.b64encode(decoded).decode() != text:
+        raise DoesNotHold(f"{what} is not base64 as it is written")
+    return decoded
+
+
+def shown(value: object) -> str:
+    """Something that was read, as it may be printed: short, and without control characters."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return text[:80].encode("unicode_escape").decode("ascii")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

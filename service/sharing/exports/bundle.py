@@ -1,0 +1,200 @@
+"""The evidence bundle: entries that match, and all that somebody needs to check them who trusts nobody here.
+
+```
+query.json                what was asked for, by whom, and the look in `officers` that records it
+entries.jsonl             the entries, a line each: log by log, in the order of the log
+left-out.jsonl            the gaps between them, in the same order: the hashes of the subtrees left out
+checkpoints/<log>         the signed head of each log concerned, an empty one too
+keys.json                 the keys of these logs, as the service says: a checker brings his own
+bundles/<digest>/<file>   the archived policy bundles that the entries name
+verify_entente.py         the offline verifier
+README.txt                how to check it
+manifest.json             sizes, roots, counts, and the SHA-256 of every file above
+```
+
+A whole export is one in which nothing is left out. A line of `entries.jsonl` is the canonical JSON (RFC 8785) of
+`{"face","index","leaf_hash","log","nonce","record"}`, face and record being the very bytes that are stored: whoever checks can cut the leaf
+out of the line and hash it as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from binascii import hexlify
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any, Final
+
+from service.releaselog import offline_verifier
+from service.releaselog.leaf import canonical, canonical_string
+from service.releaselog.merkle import TileReader
+from service.releaselog.partial import Gap, gap
+from service.sharing.exports.selection import Selection
+from service.sharing.exports.writing import Piece
+from service.sharing.ledger import Ledger
+from service.store import Connection, logs, policies
+from service.store.logs import ExportRow, Head
+from service.store.tables import FOREVER
+from service.store.times import text_of
+
+FORMAT: Final = "entente-export/1"
+VERIFIER_NAME: Final = "verify_entente.py"
+_NAMES_BUNDLE: Final = re.compile(rb'"bundle":"([0-9a-f]{64})"')
+_SPOOLED_BYTES: Final = 8 << 20
+_BLOCK_BYTES: Final = 1 << 20
+_TILES_HELD: Final = 64
+
+README: Final = f"""\
+An evidence bundle of an Entente release log.
+
+Check it with Python 3.11 or later and the package `cryptography`, on a machine that you trust:
+
+    python3 {VERIFIER_NAME} export . --key KEY
+
+KEY is the verifier's key of a log, as you had it from somebody you trust, and not from this folder; give one `--key` for each
+log. Better still, use a copy of `{VERIFIER_NAME}` that you had before: its digest is printed by `entente log verifier --sha256`.
+
+Exit codes: 0 everything holds, 1 something does not, 2 it could not be read.
+"""
+
+
+def verifier_source() -> bytes:
+    """The offline verifier, as an auditor takes it away."""
+    return Path(offline_verifier.__file__).read_bytes()
+
+
+def line_of(row: ExportRow, log_json: bytes) -> bytes:
+    """A line of `entries.jsonl`; face and record are spliced in as they are stored. `log_json` is the log's name as JSON writes it."""
+    return b'{"face":%b,"index":%d,"leaf_hash":"%b","log":%b,"nonce":"%b","record":%b}\n' % (
+        row.leaf, row.position, hexlify(row.leaf_hash), log_json, hexlify(row.nonce), row.record,
+    )  # fmt: skip
+
+
+def lines(connection: Connection, selection: Selection) -> Iterator[bytes]:
+    """`entries.jsonl` by itself, in blocks."""
+    for head in selection.heads(connection):
+        log_json = canonical_string(head.name)
+        for rows in selection.rows(connection, head):
+            yield b"".join([line_of(row, log_json) for row in rows])
+
+
+def tile_reader(connection: Connection, head: Head) -> TileReader:
+    """Tiles of a log, the last few of which are held: gaps that lie close together are made of the same ones."""
+
+    @lru_cache(maxsize=_TILES_HELD)
+    def read(level: int, index: int, width: int) -> list[bytes]:
+        return logs.read_tile(connection, head.id, level, index, width)
+
+    return read
+
+
+class EvidenceBundle:
+    """Makes the pieces of one bundle. It is used once.
+
+    Args:
+        look: the event, time and actor of the look that records the export; part of `query.json`.
+    """
+
+    def __init__(self, connection: Connection, ledger: Ledger, selection: Selection, look: Mapping[str, object]) -> None:
+        self._connection: Final = connection
+        self._ledger: Final = ledger
+        self._selection: Final = selection
+        self._look: Final = look
+        self._heads: Final = selection.heads(connection)
+        self._included: Final[dict[str, int]] = {}
+        self._bundles: Final[set[bytes]] = set()
+        self._files: Final[list[dict[str, object]]] = []
+
+    def pieces(self) -> Iterator[Piece]:
+        """Every file, the manifest last."""
+        # Gaps are found while entries go by, but a zip takes one file after the other: they wait in a file of their own.
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as gaps:
+            yield from self._noted(self._contents(gaps))
+        yield Piece("manifest.json", canonical(self._manifest()) + b"\n")
+
+    def _contents(self, gaps: IO[bytes]) -> Iterator[Piece]:
+        yield Piece("query.json", canonical({"format": FORMAT, "look": dict(self._look), "query": dict(self._selection.query)}) + b"\n")
+        yield Piece("entries.jsonl", b"")
+        for head in self._heads:
+            for block in self._entries(head, gaps):
+                yield Piece("entries.jsonl", block)
+        yield Piece("left-out.jsonl", b"")
+        gaps.seek(0)
+        while block := gaps.read(_BLOCK_BYTES):
+            yield Piece("left-out.jsonl", block)
+        for head in self._heads:
+            yield Piece(f"checkpoints/{head.name}", head.checkpoint.encode("utf-8"))
+        yield Piece("keys.json", canonical({head.name: self._keys(head) for head in self._heads}) + b"\n")
+        for digest in sorted(self._bundles):
+            archived = policies.archived_bundle(self._connection, digest.decode("ascii")) or {}
+            for name, content in sorted(archived.items()):
+                yield Piece(f"bundles/{digest.decode('ascii')}/{name}", content)
+        yield Piece(VERIFIER_NAME, verifier_source())
+        yield Piece("README.txt", README.encode("utf-8"))
+
+    def _entries(self, head: Head, gaps: IO[bytes]) -> Iterator[bytes]:
+        log_json = canonical_string(head.name)
+        tiles = tile_reader(self._connection, head)
+        included = upto = 0
+        for rows in self._selection.rows(self._connection, head):
+            included += len(rows)
+            for row in rows:
+                if row.position > upto:
+                    gaps.write(_gap_line(gap(upto, row.position, head.size, tiles), log_json))
+                upto = row.position + 1
+            block = b"".join([line_of(row, log_json) for row in rows])
+            # A quote inside a JSON string is escaped, so what looks like this member is one, if perhaps of a query within.
+            self._bundles.update(_NAMES_BUNDLE.findall(block))
+            yield block
+        if upto < head.size:
+            gaps.write(_gap_line(gap(upto, head.size, head.size, tiles), log_json))
+        self._included[head.name] = included
+
+    def _keys(self, head: Head) -> dict[str, object]:
+        keys = [
+            {"vkey": key.vkey, "from": text_of(key.from_at), "until": None if key.until == FOREVER else text_of(key.until)}
+            for key in self._ledger.periods(head.origin)
+        ]
+        return {"origin": head.origin, "keys": keys}
+
+    def _noted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """Pass pieces on, and note of each file its length and digest."""
+        path, length, hashed = "", 0, hashlib.sha256()
+        for piece in pieces:
+            if piece.path != path:
+                if path:
+                    self._files.append({"path": path, "bytes": length, "sha256": hashed.hexdigest()})
+                path, length, hashed = piece.path, 0, hashlib.sha256()
+            length += len(piece.content)
+            hashed.update(piece.content)
+            yield piece
+        self._files.append({"path": path, "bytes": length, "sha256": hashed.hexdigest()})
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "created_at": self._look["at"],
+            "instance": self._ledger.instance,
+            "query": dict(self._selection.query),
+            "logs": [
+                {
+                    "log": head.name,
+                    "origin": head.origin,
+                    "size": head.size,
+                    "root": head.root.hex(),
+                    "included": self._included[head.name],
+                    "left_out": head.size - self._included[head.name],
+                }
+                for head in self._heads
+            ],
+            "entries": sum(self._included.values()),
+            "files": self._files,
+        }
+
+
+def _gap_line(left: Gap, log_json: bytes) -> bytes:
+    hashes = b",".join([b'"%b"' % hexlify(value) for value in left.hashes])
+    return b'{"hashes":[%b],"log":%b,"start":%d,"stop":%d}\n' % (hashes, log_json, left.start, left.stop)

@@ -1,0 +1,62 @@
+"""CSV (RFC 4180): a row for each entry and item it names, and one for an entry that names none.
+
+Made for spreadsheets that would take a cell for a formula: a cell that begins with one of `= + - @`, a tab, a line break, a full-width form
+of these, or an apostrophe gets an apostrophe before it. So `-x` is written `'-x`, and whoever reads the file by a program
+takes one apostrophe away from the beginning of every cell that has one, and has the value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any, Final
+
+from service.sharing.exports.opened import Opened, steps
+from service.sharing.exports.selection import Selection
+from service.store import Connection
+
+COLUMNS: Final = (
+    "log", "index", "event_id", "at", "type", "client", "route", "purpose", "result", "outcome",
+    "item", "ref", "version", "copy_sha256", "portion", "portions", "labels", "rules", "bundle", "act", "body_sha256", "leaf_hash",
+)  # fmt: skip
+_DANGEROUS: Final = frozenset("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
+
+
+def harmless(cell: str) -> str:
+    """The cell as no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell[:1] in _DANGEROUS and cell else cell
+
+
+def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
+    """The table, in blocks; the first line names the columns."""
+    yield _written([COLUMNS])
+    for _, entries in steps(connection, selection):
+        yield _written([row for entry in entries for row in rows(entry)])
+
+
+def rows(entry: Opened) -> list[tuple[object, ...]]:
+    """The rows of an entry. Sets are separated by spaces; labels are named by their digests."""
+    face, record = entry.face, entry.record
+    before = (
+        entry.log, entry.place, harmless(face["event_id"]), face["at"], harmless(face["type"]), harmless(face["client"]),
+        harmless(face["route"]), harmless(face["purpose"]), face["result"], harmless(str(record.get("outcome", ""))),
+    )  # fmt: skip
+    after = (harmless(str(record.get("bundle") or "")), record.get("act", ""), face["body_sha256"] or "", entry.leaf_hash.hex())
+    portion = harmless(face.get("portion", ""))
+    if not entry.items:
+        return [(*before, "", "", "", "", portion, "", "", "", *after)]
+    return [
+        (
+            *before, harmless(item["id"]), harmless(known.get("ref", "")), known.get("version", ""), item.get("copy_sha256", ""), portion,
+            harmless(" ".join(known.get("portions", ()))), " ".join(known.get("labels", ())), harmless(" ".join(known.get("rules", ()))),
+            *after,
+        )
+        for item, known in entry.items
+    ]  # fmt: skip
+
+
+def _written(table: list[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(table)
+    return text.getvalue().encode("utf-8")

@@ -1,0 +1,36 @@
+"""A log as static files (C2SP tlog-tiles): `checkpoint`, `tile/<L>/<N>` and `tile/entries/<N>`, for tools of other people.
+
+The tree is that of the checkpoint; of tiles that are not full there is the one width it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.releaselog.merkle import TILE_HEIGHT, TILE_WIDTH
+from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
+from service.sharing.exports.writing import Piece
+from service.store import Connection, logs
+from service.store.logs import Head
+
+
+def static_tiles(connection: Connection, head: Head) -> Iterator[Piece]:
+    """The files of a log, the checkpoint last: whoever copies them on in this order never has one that is ahead of its tiles."""
+    for path in _paths(None, head.size):
+        start = path.index * TILE_WIDTH
+        yield Piece(str(path), encode_bundle(logs.leaves(connection, head.id, start, start + path.width)))
+    level = 0
+    while width := head.size >> (TILE_HEIGHT * level):
+        for path in _paths(level, width):
+            yield Piece(str(path), encode_tile(logs.read_tile(connection, head.id, level, path.index, path.width)))
+        level += 1
+    yield Piece("checkpoint", head.checkpoint.encode("utf-8"))
+
+
+def _paths(level: int | None, width: int) -> Iterator[TilePath]:
+    """The tiles that `width` hashes of a level make: full ones, and the one that is not."""
+    full, rest = divmod(width, TILE_WIDTH)
+    for index in range(full):
+        yield TilePath(level, index)
+    if rest:
+        yield TilePath(level, full, rest)

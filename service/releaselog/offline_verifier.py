@@ -47,6 +47,7 @@ import re
 import sys
 import zipfile
 from array import array
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -228,14 +229,16 @@ def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> No
     with export.open("entries.jsonl") as entries_file, export.open("left-out.jsonl") as gaps_file:
         entry_lines, gap_lines = Hashed(entries_file), Hashed(gaps_file)
         ids = EventIds()
-        entries = EntryReader(entry_lines, ids, bundles)
+        reader = EntryReader(ids, bundles)
+        entries = reader.read(entry_lines.lines())
+        entry = next(entries, None)
         gaps = (gap_of(line) for line in gap_lines.lines())
         waiting = next(gaps, None)
         for log in logs:
             tree = Tree(log.size)
             points = compare.points(log.log)
             included = 0
-            entry = entries.peek()
+            name = log.log.encode()
             while tree.size < log.size:
                 place = tree.size
                 while points and points[0] <= place:
@@ -244,11 +247,10 @@ def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> No
                 if waiting is not None and waiting.log == log.log and waiting.start == place:
                     tree.leave_out(waiting)
                     waiting = next(gaps, None)
-                elif entry is not None and entry.log == log.log and entry.place == place:
+                elif entry is not None and entry.place == place and entry.log == name:
                     tree.show(entry.leaf_hash)
                     included += 1
-                    entries.advance()
-                    entry = entries.peek()
+                    entry = next(entries, None)
                 else:
                     raise DoesNotHold(missing(log.log, place, entry, waiting))
             # Everything is accounted for: entries by themselves, and runs of others by hashes of their subtrees.
@@ -266,14 +268,14 @@ def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> No
             report.say(
                 f"log {log.log}: {log.size} entries, {included} shown, {tree.left_out} left out, root {log.root.hex()}, {heads[log.log]}"
             )
-        if (entry := entries.peek()) is not None:
-            raise DoesNotHold(f"log {entry.log}, entry {entry.place}, event {entry.event_id}: an entry too many")
+        if entry is not None:
+            raise DoesNotHold(f"{named(entry)}: an entry too many")
         if waiting is not None:
             raise DoesNotHold(f"log {waiting.log}: a gap at {waiting.start} too many")
         check_file("entries.jsonl", entry_lines, *listed["entries.jsonl"])
         check_file("left-out.jsonl", gap_lines, *listed["left-out.jsonl"])
-    if manifest["entries"] != entries.count:
-        raise DoesNotHold(f"{entries.count} entries, the manifest says {manifest['entries']}")
+    if manifest["entries"] != reader.count:
+        raise DoesNotHold(f"{reader.count} entries, the manifest says {manifest['entries']}")
     if ids.repeats():
         raise DoesNotHold(repeated_event(export, ids.repeats()))
     # (5): the bundles.
@@ -316,11 +318,8 @@ def check_file(name: str, hashed: Hashed, length: object, digest: object) -> Non
 
 def missing(log: str, place: int, entry: Entry | None, gap: Gap | None) -> str:
     """What is wrong where the next entry of a log is neither shown nor left out."""
-    if entry is not None and entry.log == log:
-        return (
-            f"log {log}, entry {entry.place}, event {entry.event_id}: out of place, "
-            f"entry {place} was to come, and is neither shown nor left out"
-        )
+    if entry is not None and entry.log.decode() == log:
+        return f"{named(entry)}: out of place, entry {place} was to come, and is neither shown nor left out"
     if gap is not None and gap.log == log:
         return f"log {log}: a gap at {gap.start}, expected entry {place}, which is neither shown nor left out"
     return f"log {log}, entry {place}: neither shown nor left out"
@@ -334,9 +333,9 @@ def repeated_event(export: Export, hashes: set[int]) -> str:
             found = EVENT_ID.search(line)
             if found is not None and hash(found[1]) in hashes:
                 entry = read_entry(line)
-                place = f"log {entry.log}, entry {entry.place}"
+                place = f"log {entry.log.decode()}, entry {entry.place}"
                 if found[1] in first:
-                    return f"{place}, event {entry.event_id}: this event id is that of {first[found[1]]} too"
+                    return f"{named(entry)}: this event id is that of {first[found[1]]} too"
                 first[found[1]] = place
     return "an event id is used twice"
 
@@ -360,11 +359,11 @@ def check_bundles(export: Export, listed: set[str], named: set[bytes]) -> None:
 
 
 class Entry(NamedTuple):
-    """What is needed of an entry that was found to hold by itself."""
+    """What is needed of an entry that was found to hold by itself. Texts are left as the bytes they are."""
 
-    log: str
+    log: bytes
     place: int
-    event_id: str
+    event_id: bytes
     leaf_hash: bytes
     at: bytes
     act: int
@@ -396,110 +395,137 @@ PATH_ID = rb'"(?:' + ID + rb"|\?" + HEX + rb')"'
 FACE_ITEM = rb'\{(?:"copy_sha256":"' + HEX + rb'",)?"id":' + PATH_ID + rb"\}"
 RECORD_ITEM = (
     rb'\{"id":' + PATH_ID + rb',"labels":\[' + listed(rb'"' + HEX + rb'"') + rb'\],"portions":' + IDS + rb',"ref":' + PLAIN
-    + rb',"rules":' + IDS + rb',"version":[1-9][0-9]{0,14}\}'
+    + rb',"rules":' + IDS + rb',"version":' + NUMBER + rb"\}"
 )  # fmt: skip
 FACE = (
     rb'\{"at":"(?P<at>' + TIME + rb')","body_sha256":"' + HEX + rb'","client":' + PLAIN_NOT_EMPTY + rb',"event_id":"(?P<event>' + ID
-    + rb')","items":\[(?P<items>' + listed(FACE_ITEM) + rb')\],"purpose":' + PLAIN_NOT_EMPTY + rb',"result":"sent","route":'
-    + PLAIN_NOT_EMPTY + rb',"seal":"(?P<seal>' + HEX + rb')","type":"(?:item|list)","v":1\}'
+    + rb')","items":\[(?P<items>' + listed(FACE_ITEM) + rb')\],(?P<portion>"portion":' + PATH_ID + rb',)?"purpose":' + PLAIN_NOT_EMPTY
+    + rb',"result":"(?P<result>sent|refused)","route":' + PLAIN_NOT_EMPTY + rb',"seal":"(?P<seal>' + HEX
+    + rb')","type":"(?(portion)file|(?:item|list))","v":1\}'
 )  # fmt: skip
-RECORD = (
-    rb'\{"act":(?P<act>' + NUMBER + rb'),"at":"(?P=at)","authority":null,"bundle":"(?P<bundle>' + HEX + rb')","engine":"' + HEX
-    + rb'","items":\[(?P<recorded>' + listed(RECORD_ITEM) + rb')\],"labels":(?P<labels>\{.*?\}),"outcome":"(?:release|in_part)",'
-    + rb'"partner":"(?P=log)","query":(?P<query>null|\{[^{}]*+\})\}'
-)  # fmt: skip
-LINE = re.compile(
+BEGINNING = re.compile(
     rb'\{"face":(?P<face>' + FACE + rb'),"index":(?P<index>' + NUMBER + rb'),"leaf_hash":"(?P<hash>' + HEX
-    + rb')","log":"(?P<log>[A-Z][A-Z0-9-]*+)","nonce":"(?P<nonce>' + HEX + rb')","record":(?P<record>' + RECORD + rb")\}"
+    + rb')","log":"(?P<log>[A-Z][A-Z0-9-]*+)","nonce":"(?P<nonce>' + HEX + rb')","record":(?P<record>)\{"act":(?P<act>' + NUMBER
+    + rb'),"at":"(?P=at)","authority":null,"bundle":"(?P<bundle>' + HEX + rb')","engine":"' + HEX + rb'",'
 )  # fmt: skip
-"""A line of what is nearly always there, an item or list sent to a partner, in the one form it has.
+MIDDLE = re.compile(
+    rb'"items":\[(?P<items>' + listed(RECORD_ITEM) + rb')\],"labels":(?P<labels>\{' + listed(rb'"' + HEX + rb'":\{[^{}]*+\}') + rb"\})"
+)  # fmt: skip
+END = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":(null|\{[^{}]*+\})\}\}')
+"""A line of what is nearly always there, what a partner was sent or refused, in the one form it has: three parts.
 
-A line that matches is canonical but for `labels` and `query`, which are looked at by themselves. One that does not match is not
-wrong: it is read the thorough way. A test holds that whatever passes this way passes the other.
+A line whose parts match is canonical but for its labels and query, which are looked at by themselves. The part in the middle,
+what a record says of items, is the same whenever the same is sent again, so that it is looked at once. A line that does not match
+is not wrong: it is read the thorough way. A test holds that whatever passes this way passes the other.
 """
 EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
+SENT = (b"release", b"in_part")
 ITEM_IDS = re.compile(rb'"id":"([^"]*)"')
 LABEL_NAMES = re.compile(rb'"labels":\[([^\]]*)\]')
 DIGESTS = re.compile(rb'"([0-9a-f]{64})"')
+LABEL = re.compile(rb'"([0-9a-f]{64})":(\{[^{}]*+\})')
+LABELS_HELD = 10_000
+MIDDLES_HELD = 20_000
+MIDDLE_BYTES_HELD = 2_000
 
 
 class EntryReader:
     """Entries, one after the other, each found to hold by itself; and their order within their log."""
 
-    def __init__(self, lines: Hashed, ids: EventIds, bundles: set[bytes]) -> None:
-        self._lines = lines.lines()
+    def __init__(self, ids: EventIds, bundles: set[bytes]) -> None:
         self._ids = ids
         self._bundles = bundles
-        self._labels: dict[bytes, frozenset[bytes]] = {}
-        self._before: Entry | None = None
-        self._next: Entry | None = None
-        self._ended = False
+        self._middles: dict[bytes, tuple[list[bytes], bool]] = {}
+        self._labels: dict[bytes, bytes] = {}
         self.count = 0
-        self.advance()
-        self.count = 0 if self._next is None else 1
 
-    def peek(self) -> Entry | None:
-        return self._next
+    def read(self, lines: Iterable[bytes]) -> Iterator[Entry]:
+        before: Entry | None = None
+        for line in lines:
+            entry = self.plain(line) or read_entry(line)
+            if before is not None and before.log == entry.log:
+                if entry.at < before.at:
+                    raise DoesNotHold(f"{named(entry)}: time {entry.at.decode()} is before that of entry {before.place}")
+                if entry.act < before.act:
+                    raise DoesNotHold(f"{named(entry)}: act {entry.act} in its record is below that of entry {before.place}")
+            if entry.bundle is not None:
+                self._bundles.add(entry.bundle)
+            self._ids.add(entry.event_id)
+            self.count += 1
+            before = entry
+            yield entry
 
-    def advance(self) -> None:
-        line = next(self._lines, None)
-        if line is None:
-            self._next = None
-            return
-        entry = self._plain(line) or self._thorough(line)
-        before = self._before
-        if before is not None and before.log == entry.log:
-            if entry.at < before.at:
-                self._fail(entry, f"time {entry.at.decode()} is before that of entry {before.place}")
-            if entry.act < before.act:
-                self._fail(entry, f"act {entry.act} in its record is below that of entry {before.place}")
-        if entry.bundle is not None:
-            self._bundles.add(entry.bundle)
-        self.count += 1
-        self._next = self._before = entry
-
-    def _fail(self, entry: Entry, why: str) -> NoReturn:
-        raise DoesNotHold(f"log {entry.log}, entry {entry.place}, event {entry.event_id}: {why}")
-
-    def _plain(self, line: bytes) -> Entry | None:
+    def plain(self, line: bytes) -> Entry | None:
         """The entry of a line of the usual form, if all is well with it. None says nothing but that the thorough way has to be gone."""
-        found = LINE.fullmatch(line)
+        found = BEGINNING.match(line)
         if found is None:
             return None
-        face, at, event, items, seal, index, hashed, log, nonce, record, act, bundle, recorded, labels, query = found.groups()
+        face, at, event, items, _, result, seal, index, hashed, log, nonce, _, act, bundle = found.groups()
+        middle_end = line.find(b',"outcome":"', found.end())
+        end = END.fullmatch(line, middle_end) if middle_end > 0 else None
+        if end is None:
+            return None
+        outcome, partner, query = end.groups()
         leaf_hash = sha256(b"\x00" + face).digest()
-        if (
-            leaf_hash.hex().encode() != hashed
-            or sha256(bytes.fromhex(nonce.decode()) + record).hexdigest().encode() != seal
-            or len(face) > LEAF_BYTES_MAX
-        ):
+        if leaf_hash != unhexlify(hashed) or partner != log or len(face) > LEAF_BYTES_MAX:
             return None
-        if ITEM_IDS.findall(items) != ITEM_IDS.findall(recorded) or items.count(b'"copy_sha256"') != items.count(b'"id"'):
+        if sha256(unhexlify(nonce) + line[found.start("record") : -1]).digest() != unhexlify(seal):
             return None
-        known = self._labels.get(labels)
+        middle = line[found.end() : middle_end]
+        known = self._middles.get(middle) or self._middle(middle)
         if known is None:
-            try:
-                known = frozenset(digest.encode() for digest in checked_labels(canonical_value(labels)))
-            except Bad:
+            return None
+        recorded, without_version = known
+        ids, copies = ITEM_IDS.findall(items), items.count(b'"copy_sha256"')
+        if result == b"sent":
+            if copies != len(ids) or ids != recorded or outcome not in SENT or without_version:
                 return None
-            if len(self._labels) > 10_000:
-                self._labels.clear()
-            self._labels[labels] = known
-        for names in LABEL_NAMES.findall(recorded):
-            if not known.issuperset(DIGESTS.findall(names)):
-                return None
+        elif copies or (recorded and ids != recorded):
+            return None
         if query != b"null":
             try:
                 canonical_value(query)
             except Bad:
                 return None
-        self._ids.add(event)
-        return Entry(log.decode(), int(index), event.decode(), leaf_hash, at, int(act), bundle)
+        return Entry(log, int(index), event, leaf_hash, at, int(act), bundle)
 
-    def _thorough(self, line: bytes) -> Entry:
-        entry = read_entry(line)
-        self._ids.add(entry.event_id.encode())
-        return entry
+    def _middle(self, middle: bytes) -> tuple[list[bytes], bool] | None:
+        """(ids of items, whether one has version 0) of what a record says of items, if its labels are what their digests say."""
+        found = MIDDLE.fullmatch(middle)
+        if found is None:
+            return None
+        items, labels = found.groups()
+        named_labels = LABEL.findall(labels)
+        names = [digest for digest, _ in named_labels]
+        if names != sorted(set(names)) or not all(self._label(digest, label) for digest, label in named_labels):
+            return None
+        if not set(names).issuperset([digest for listed_names in LABEL_NAMES.findall(items) for digest in DIGESTS.findall(listed_names)]):
+            return None
+        known = ITEM_IDS.findall(items), b'"version":0}' in items
+        if len(middle) <= MIDDLE_BYTES_HELD:
+            if len(self._middles) >= MIDDLES_HELD:
+                self._middles.clear()
+            self._middles[middle] = known
+        return known
+
+    def _label(self, digest: bytes, label: bytes) -> bool:
+        """Whether a label is canonical, and what its digest says. There are few, and many entries name them."""
+        if self._labels.get(digest) == label:
+            return True
+        try:
+            canonical_value(label)
+        except Bad:
+            return False
+        if sha256(label).digest() != unhexlify(digest):
+            return False
+        if len(self._labels) >= LABELS_HELD:
+            self._labels.clear()
+        self._labels[digest] = label
+        return True
+
+
+def named(entry: Entry) -> str:
+    return f"log {entry.log.decode()}, entry {entry.place}, event {entry.event_id.decode()}"
 
 
 def read_entry(line: bytes) -> Entry:
@@ -570,9 +596,8 @@ def checked_entry(value: object) -> Entry:
     bundle = record.get("bundle")
     if log not in OWN_LOGS and bundle is not None:
         digest_of(bundle, "bundle")
-    return Entry(
-        log, index, face["event_id"], leaf_hash, face["at"].encode(), act, bundle.encode() if log not in OWN_LOGS and bundle else None
-    )
+    named_bundle = bundle.encode() if log not in OWN_LOGS and bundle else None
+    return Entry(log.encode(), index, face["event_id"].encode(), leaf_hash, face["at"].encode(), act, named_bundle)
 
 
 def checked_face(value: object) -> dict[str, Any]:
@@ -1069,17 +1094,17 @@ def check_entry_beside(path: Path, export_path: Path, keys: Keys, report: Report
         proof = [digest_of(one, "proof") for one in hashes]
     except Bad as bad:
         raise DoesNotHold(f"{name_of(b'', answer['entry'])}: {bad}") from None
-    log = next((one for one in map(log_listed, manifest["logs"]) if one.log == entry.log), None)
+    log = next((one for one in map(log_listed, manifest["logs"]) if one.log == entry.log.decode()), None)
     if log is None:
-        raise CouldNotRead(f"log {entry.log} is not in this export")
+        raise CouldNotRead(f"log {entry.log.decode()} is not in this export")
     check_checkpoint_of(export, log, keys, json_of(export.read("keys.json"), "keys.json"), report)
     reached = root_by_inclusion(entry.leaf_hash, entry.place, log.size, proof)
     if reached != log.root:
         raise DoesNotHold(
-            f"log {entry.log}, entry {entry.place}, event {entry.event_id}: its proof leads to root {reached.hex()}, "
+            f"{named(entry)}: its proof leads to root {reached.hex()}, "
             f"the checkpoint says {log.root.hex()}; ask for it with `size={log.size}`"
         )
-    report.say(f"log {entry.log}, entry {entry.place} of {log.size}, event {entry.event_id}: it is in the log that the export is of")
+    report.say(f"{named(entry)}, of {log.size}: it is in the log that the export is of")
 
 
 # --- canonical JSON (RFC 8785) ----------------------------------------------------------------------------------------

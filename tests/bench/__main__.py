@@ -11,9 +11,12 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench import columns, engine, imports, lists, log, log_queries, midnight, prove, release, search
+from tests.bench import columns, engine, imports, lists, log, log_export, log_queries, log_verify, midnight, prove, release, search
 
-NAMES = ["engine", "columns", "prove", "release", "lists", "search", "imports", "midnight", "log", "log-queries"]
+NAMES = [
+    *("engine", "columns", "prove", "release", "lists", "search", "imports", "midnight"),
+    *("log", "log-queries", "log-export", "log-verify"),
+]
 
 
 def main() -> None:
@@ -29,6 +32,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=10_000_000, help="entries in the logs of `log-queries`")
     parser.add_argument("--imported", type=int, default=100_000, help="items of `imports`")
     parser.add_argument("--boundaries", type=int, default=100_000, help="labels that change at once in `midnight`")
+    parser.add_argument("--exported", type=int, default=1_000_000, help="entries in the log of `log-export` and `log-verify`")
     parser.add_argument("--rounds", type=int, default=7, help="rounds in which sides alternate")
     parser.add_argument("--stores", type=Path, help="folder in which the large stores are kept, and used again if they are there")
     asked = parser.parse_args()
@@ -54,6 +58,10 @@ def main() -> None:
         log.run(rounds=asked.rounds)
     if "log-queries" in which:
         log_queries.run(entries=asked.entries, kept=asked.stores)
+    if "log-export" in which:
+        log_export.run(entries=asked.exported, rounds=asked.rounds, kept=asked.stores)
+    if "log-verify" in which:
+        log_verify.run(entries=asked.exported, rounds=asked.rounds, kept=asked.stores)
 
 
 if __name__ == "__main__":

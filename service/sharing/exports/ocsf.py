@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from service.sharing.exports.opened import Opened, steps
+from service.sharing.exports.opened import Opened, entries
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 
@@ -24,6 +24,7 @@ CREATE, READ, UPDATE, DELETE, OTHER = 1, 2, 3, 4, 99
 """Values of `activity_id`."""
 
 _ACTIVITY_NAMES: Final = {CREATE: "Create", READ: "Read", UPDATE: "Update", DELETE: "Delete", OTHER: "Other"}
+_BLOCK_LINES: Final = 200
 _INFORMATIONAL: Final = 1
 _SUCCESS, _FAILURE = 1, 2
 _SERVICE_ACCOUNT: Final = 4
@@ -37,8 +38,14 @@ _write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).enco
 
 def events(connection: Connection, selection: Selection) -> Iterator[bytes]:
     """The events, in blocks of whole lines."""
-    for _, entries in steps(connection, selection):
-        yield "".join([f"{_write(event(entry))}\n" for entry in entries]).encode("utf-8")
+    lines: list[str] = []
+    for entry in entries(connection, selection):
+        lines.append(_write(event(entry)))
+        if len(lines) == _BLOCK_LINES:
+            yield ("\n".join(lines) + "\n").encode("utf-8")
+            lines = []
+    if lines:
+        yield ("\n".join(lines) + "\n").encode("utf-8")
 
 
 def activity(type_: str) -> int:

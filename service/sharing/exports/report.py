@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.sharing.exports.opened import Opened, steps
+from service.sharing.exports.opened import Opened, entries
 from service.sharing.exports.selection import Selection
 from service.sharing.ledger import Ledger
 from service.store import Connection
@@ -83,23 +83,21 @@ def page(connection: Connection, ledger: Ledger, selection: Selection, made: Mad
 
 def _totals(connection: Connection, selection: Selection) -> Totals:
     totals = Totals()
-    for head, entries in steps(connection, selection):
-        totals.entries[head.name] += len(entries)
-        for entry in entries:
-            result = entry.face["result"]
-            if result == "sent":
-                totals.sent[head.name] += 1
-                totals.items[head.name] += len(entry.items)
-            elif result == "refused":
-                totals.refused[head.name] += 1
+    for entry in entries(connection, selection):
+        totals.entries[entry.log] += 1
+        result = entry.face["result"]
+        if result == "sent":
+            totals.sent[entry.log] += 1
+            totals.items[entry.log] += len(entry.items)
+        elif result == "refused":
+            totals.refused[entry.log] += 1
     return totals
 
 
 def _lines(connection: Connection, selection: Selection, result: str) -> Iterator[Line]:
-    for _, entries in steps(connection, selection):
-        for entry in entries:
-            if entry.face["result"] == result:
-                yield from _lines_of(entry)
+    for entry in entries(connection, selection):
+        if entry.face["result"] == result:
+            yield from _lines_of(entry)
 
 
 def _lines_of(entry: Opened) -> Iterator[Line]:

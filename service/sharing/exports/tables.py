@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from service.sharing.exports.opened import Opened, steps
+from service.sharing.exports.opened import Opened, entries
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 
@@ -20,6 +20,7 @@ COLUMNS: Final = (
     "log", "index", "event_id", "at", "type", "client", "route", "purpose", "result", "outcome",
     "item", "ref", "version", "copy_sha256", "portion", "portions", "labels", "rules", "bundle", "act", "body_sha256", "leaf_hash",
 )  # fmt: skip
+_BLOCK_CHARACTERS: Final = 1 << 18
 _DANGEROUS: Final = frozenset("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
 
 
@@ -30,9 +31,16 @@ def harmless(cell: str) -> str:
 
 def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
     """The table, in blocks; the first line names the columns."""
-    yield _written([COLUMNS])
-    for _, entries in steps(connection, selection):
-        yield _written([row for entry in entries for row in rows(entry)])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for entry in entries(connection, selection):
+        writer.writerows(rows(entry))
+        if text.tell() >= _BLOCK_CHARACTERS:
+            yield text.getvalue().encode("utf-8")
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode("utf-8")
 
 
 def rows(entry: Opened) -> list[tuple[object, ...]]:
@@ -54,9 +62,3 @@ def rows(entry: Opened) -> list[tuple[object, ...]]:
         )
         for item, known in entry.items
     ]  # fmt: skip
-
-
-def _written(table: list[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(table)
-    return text.getvalue().encode("utf-8")

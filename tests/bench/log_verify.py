@@ -1,0 +1,73 @@
+"""The offline verifier over an export of a large log, as an auditor runs it: a process of its own, its time and its peak memory.
+
+The peer is `sha256sum` over the largest file of the export: what it costs to look at the bytes once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from service.settings import Settings
+from service.sharing.acts import Actor
+from service.sharing.exports.export import exporting
+from service.sharing.exports.selection import Selection
+from service.sharing.exports.writing import to_folder
+from service.sharing.installation import open_installation
+from service.store.logs import AuditFilter
+from tests.bench.log_store import LOG, built
+
+
+def run(*, entries: int, rounds: int, kept: Path | None) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        data = built((kept or Path(scratch)) / f"log-{entries}", entries)
+        folder, half = Path(scratch) / "whole", Path(scratch) / "filtered"
+        installation = open_installation(Settings(data=data))
+        for out, asked in ((folder, AuditFilter(log=LOG)), (half, AuditFilter(log=LOG, type="item"))):
+            with exporting(installation, Actor("c_bench", "cli"), Selection(asked, {"log": LOG}), "bundle") as export:
+                to_folder(export.pieces(), out)
+        with installation.database.reading() as connection:
+            key = installation.ledger.vkey(_origin(connection))
+        installation.close()
+        size = (folder / "entries.jsonl").stat().st_size
+        print(f"offline verification of {entries} entries, {size / 1e6:.0f} MB of lines, medians of {rounds} rounds")
+        for name, command in {
+            "whole": [sys.executable, "-I", str(folder / "verify_entente.py"), "export", str(folder), "--key", key],
+            "items only": [sys.executable, "-I", str(half / "verify_entente.py"), "export", str(half), "--key", key],
+            "sha256sum": ["sha256sum", str(folder / "entries.jsonl")],
+        }.items():
+            measured = [_measured(command) for _ in range(rounds)]
+            wall, processor = (statistics.median(one[place] for one in measured) for place in (0, 1))
+            peak = max(one[2] for one in measured)
+            print(f"  {name:12} {wall:6.2f} s, {processor:6.2f} s of one core, {peak / 1024:5.0f} MB at most")
+        shutil.rmtree(folder)
+        shutil.rmtree(half)
+
+
+def _origin(connection: object) -> str:
+    from service.store import logs
+
+    head = logs.head(connection, LOG)  # type: ignore[arg-type]
+    assert head is not None
+    return head.origin
+
+
+def _measured(command: list[str]) -> tuple[float, float, int]:
+    """(seconds, seconds of processor, peak memory in KiB) of a process that must succeed.
+
+    Its memory is asked of a child of our own that runs nothing else: the system's count is of the largest of all children.
+    """
+    program = (
+        "import resource, subprocess, sys, time\n"
+        "begun = time.perf_counter()\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *command], check=True, capture_output=True, text=True)
+    wall, processor, peak = done.stdout.split()
+    return float(wall), float(processor), int(peak)

@@ -52,9 +52,7 @@ def run(*, entries: int, rounds: int, kept: Path | None) -> None:
         print(f"export of a log of {entries} entries, medians of {rounds} rounds")
         for name, times in taken.items():
             median = statistics.median(times)
-            print(
-                f"  {name:20} {median:6.2f} s  {entries / median:9.0f} entries of the log a second, {median / bare:5.2f} of the bare dump's time"
-            )
+            print(f"  {name:20} {median:6.2f} s  {entries / median:9.0f} entries a second, {median / bare:5.2f} of the dump's time")
 
 
 def _ours(installation: Installation, format_: Format, asked: AuditFilter, out: Path) -> None:
@@ -69,7 +67,8 @@ def _bare(database: Path, out: Path) -> None:
     connection = sqlite3.connect(database)
     connection.execute("BEGIN")
     rows = connection.execute(
-        "SELECT position, leaf, leaf_hash, record, nonce FROM log_entry WHERE log_id = (SELECT id FROM log WHERE name = ?) ORDER BY position",
+        "SELECT position, leaf, leaf_hash, record, nonce FROM log_entry "
+        "WHERE log_id = (SELECT id FROM log WHERE name = ?) ORDER BY position",
         (LOG,),
     )
     with out.open("wb") as file:

@@ -41,7 +41,7 @@ def built(data: Path, entries: int) -> Path:
     try:
         installation.publishing.publish(read_directory(REPOSITORY / "policies"), Actor("machine", "cli"))
         installation.registry.add("bench-auditor", Role.AUDITOR)
-        _fill(installation, entries)
+        fill(installation, entries)
     finally:
         installation.close()
     (data / "built").touch()
@@ -50,7 +50,7 @@ def built(data: Path, entries: int) -> Path:
     return data
 
 
-def _fill(installation: Installation, entries: int) -> None:
+def fill(installation: Installation, entries: int) -> None:
     chance = random.Random(4)
     with installation.database.reading() as connection:
         bundle = installation.world.current(connection).bundle.digest

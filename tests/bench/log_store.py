@@ -31,6 +31,8 @@ _LABELS: Final = [
     for audience in (["FVEY", "JPN", "USA"], ["JPN", "USA"], ["*"], ["JPN", "KOR", "USA"])
 ]
 
+_DIGESTED: Final = [(hashlib.sha256(canonical(label)).hexdigest(), canonical(label)) for label in _LABELS]
+
 
 def built(data: Path, entries: int) -> Path:
     """The data folder of an installation whose log `JPN` has so many entries; made unless it is there."""
@@ -54,16 +56,17 @@ def fill(installation: Installation, entries: int) -> None:
     chance = random.Random(4)
     with installation.database.reading() as connection:
         bundle = installation.world.current(connection).bundle.digest
-    labels = [(hashlib.sha256(canonical(label)).hexdigest(), canonical(label)) for label in _LABELS]
     at = 1_795_341_600_000_000
     for start in range(0, entries, _BATCH):
-        drafts = [_draft(number, chance, labels, bundle) for number in range(start, min(start + _BATCH, entries))]
+        drafts = [draft(number, chance, bundle) for number in range(start, min(start + _BATCH, entries))]
         with installation.database.releasing() as connection:
             installation.ledger.append(connection, installation.ledger.lock(connection, [LOG]), drafts, at=at)
         at += 1_000_000
 
 
-def _draft(number: int, chance: random.Random, labels: list[tuple[str, bytes]], bundle: str) -> Draft:
+def draft(number: int, chance: random.Random | None = None, bundle: str = "ab" * 32) -> Draft:
+    """Entry `number` of the log."""
+    chance = chance or random.Random(number)
     kind = number % 20
     type_, refused = ("list" if kind in (3, 7, 11, 15) else "file" if kind == 19 else "item"), kind in (5, 13)
     count = 5 if kind == 3 else 0 if type_ == "list" else 1
@@ -71,7 +74,7 @@ def _draft(number: int, chance: random.Random, labels: list[tuple[str, bytes]], 
     for _ in range(count):
         ref = chance.randrange(_REFS)
         item_id = hashlib.sha256(b"item %d" % ref).hexdigest()[:22]
-        used = [labels[(ref + step) % len(labels)] for step in range(2)]
+        used = [_DIGESTED[(ref + step) % len(_DIGESTED)] for step in range(2)]
         named.update(used)
         portions = [hashlib.sha256(b"portion %d %d" % (ref, step)).hexdigest()[:22] for step in range(1 + ref % 9)]
         copy = hashlib.sha256(b"copy %d" % ref).hexdigest()

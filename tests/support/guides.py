@@ -34,8 +34,9 @@ class Block:
 
 
 def readmes() -> list[Path]:
-    """Every README of the checkout; not those of what is installed or generated."""
-    return sorted(path for path in ROOT.rglob("README.md") if not _is_made(path.relative_to(ROOT)))
+    """Every README of the checkout, and the auditor's guide; not those of what is installed or generated."""
+    found = [*ROOT.rglob("README.md"), *ROOT.rglob("AUDITOR.md")]
+    return sorted(path for path in found if not _is_made(path.relative_to(ROOT)))
 
 
 def _is_made(path: Path) -> bool:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -94,10 +94,12 @@ def _cleaned(beside: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Nothing is there where all went well; what cannot be removed is no reason to hide why it could not be written.
         if beside.is_dir():
             shutil.rmtree(beside, ignore_errors=True)
         else:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
 
 
 class _Sink:

@@ -15,7 +15,7 @@ from service.errors import Broken, Busy
 from service.releaselog.merkle import Frontier, leaf_hash
 from service.sharing.ledger import OFFICERS, Draft, Ledger
 from service.store import Connection, Database, logs
-from service.store.logs import EntryRow, Head
+from service.store.logs import AuditFilter, EntryRow, Head
 
 KEY = bytes(32)
 LEDGER = Ledger("entente.test", KEY)
@@ -217,6 +217,39 @@ def told(database: Database) -> Database:
     for at, log, type_, client, item in HISTORY:
         append(database, [draft(log, type_, client=client, item=item)], at=at)
     return database
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("asked", "keeps"),
+    [
+        pytest.param(AuditFilter(), lambda at, type_, client, item: True, id="none"),
+        pytest.param(AuditFilter(log="absent"), lambda at, type_, client, item: True, id="the log is given apart"),
+        pytest.param(AuditFilter(item="i2"), lambda at, type_, client, item: item == "i2", id="item"),
+        pytest.param(AuditFilter(since=20, until=40), lambda at, type_, client, item: 20 <= at < 40, id="period"),
+        pytest.param(
+            AuditFilter(type="item", client="c_one"), lambda at, type_, client, item: (type_, client) == ("item", "c_one"), id="two"
+        ),
+        pytest.param(AuditFilter(client="c_\x00"), lambda at, type_, client, item: False, id="no such client"),
+    ],
+)
+def test_what_matches_of_a_log_comes_in_its_order_step_by_step(told: Database, asked: AuditFilter, keeps: Any, limit: int) -> None:
+    found: list[int] = []
+    with told.reading() as connection:
+        head = head_of(connection, "JPN")
+        start = 0
+        while rows := logs.matching(connection, asked, head.id, start=start, stop=head.size, limit=limit):
+            assert len(rows) <= limit
+            found += [row.position for row in rows]
+            for row in rows:
+                stored = logs.entry_at(connection, "JPN", row.position)
+                assert stored is not None
+                assert row == (stored.position, stored.leaf, stored.leaf_hash, stored.record, stored.nonce)
+            start = rows[-1].position + 1
+        assert logs.matching(connection, AuditFilter(), head.id, start=0, stop=1, limit=9)[-1].position == 0
+        assert logs.entry_at(connection, "JPN", head.size) is None and logs.entry_at(connection, "absent", 0) is None
+    ours = [(at, type_, client, item) for at, log, type_, client, item in HISTORY if log == "JPN"]
+    assert found == [position for position, one in enumerate(ours) if keeps(*one)]
 
 
 def test_an_entry_is_found_by_its_event_and_in_its_own_log_alone(told: Database) -> None:

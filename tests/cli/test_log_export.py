@@ -61,7 +61,7 @@ def test_the_verifier_is_printed_byte_for_byte(nothing: Home) -> None:
         pytest.param(["--out", "T", "--format", "pdf"], 2, "pdf", id="format"),
         pytest.param(["--out", "T", "--partner", "XXX"], 1, "no log `XXX`", id="no such log"),
         pytest.param(["--out", "T", "--partner", "JPN", "--log", "IND"], 1, "name two logs", id="two logs"),
-        pytest.param(["--out", "T", "--since", "lately"], 1, "`--since lately` is no date or time", id="time"),
+        pytest.param(["--out", "T", "--since", "lately"], 2, "`lately` is neither a day nor a time", id="time"),
         pytest.param(["--out", "FULL"], 1, "is there already", id="a folder that is not empty"),
         pytest.param(["--out", "FULL/file", "--format", "csv"], 1, "is there already", id="a file that is there"),
         pytest.param(["--out", "FULL/file/below"], 2, "cannot write", id="below a file"),

@@ -16,13 +16,12 @@ from typing import Final
 
 from service.errors import Broken, Busy
 from service.labels.label import Label
-from service.releaselog.facts import OUTCOME
 from service.releaselog.leaf import canonical
 from service.sharing.gate import Clock
 from service.sharing.ledger import OFFICERS, Draft, Entry, Ledger
 from service.sharing.policies import Policies, PolicyState
 from service.sharing.visibility import Upkeep
-from service.store import Connection, Database, catalogue, policies, reviews
+from service.store import Connection, Database, catalogue, facts, policies, reviews
 from service.store.times import micros
 
 MACHINE: Final = "machine"
@@ -30,7 +29,7 @@ MACHINE: Final = "machine"
 LOOK_MICROSECONDS: Final = 600_000_000
 """For how long the same reading by the same auditor is on record with one leaf."""
 _ENDED_LOOKS_MAX: Final = 100
-_FACTS: Final = frozenset({(OUTCOME, "done")})
+_INDEXED_AT_ONCE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,21 @@ class Acts:
             fence = policies.fence(connection)
             head = self._ledger.lock(connection, [OFFICERS])[OFFICERS]
             at = max(micros(self._clock()), fence.at, head.at)
-            return self._record(connection, type_, actor, items, details, act=fence.act, at=at)
+            entry = self._record(connection, type_, actor, items, details, act=fence.act, at=at)
+        self.index()
+        return entry
+
+    def index(self) -> None:
+        """Bring the facts of entries up to date (`store.facts`), in steps between which others write.
+
+        Done for whoever looks, once it is on record that he does, and never for who asks for a release: what a record holds of what was
+        withheld must not show in the work that is done for a partner.
+        """
+        with self._database.reading() as connection:
+            behind = facts.behind(connection)
+        while behind:
+            with self._database.releasing() as connection:
+                behind = not facts.catch_up(connection, limit=_INDEXED_AT_ONCE)
 
     def reading(self, type_: str, actor: Actor, details: Mapping[str, object]) -> str:
         """Record that an auditor reads, before it is shown; the event of the leaf that says so.
@@ -163,15 +176,24 @@ class Acts:
             head = self._ledger.lock(connection, [OFFICERS])[OFFICERS]
             at = max(micros(self._clock()), fence.at, head.at)
             look = reviews.look_of(connection, actor.client, sha256)
-            if look is not None and at < look.at + LOOK_MICROSECONDS:
+            again = look is not None and at < look.at + LOOK_MICROSECONDS
+            event_id = (
+                look.event_id if look is not None and again else self._first_look(connection, type_, actor, details, sha256, fence.act, at)
+            )
+            if again:
                 reviews.repeat_look(connection, actor.client, sha256)
-                return look.event_id
-            ended = reviews.ended_looks(connection, actor.client, until=at - LOOK_MICROSECONDS, limit=_ENDED_LOOKS_MAX)
-            repeated = [{"event_id": one.event_id, "repeats": one.repeats} for one in ended if one.repeats]
-            told = {**details, "repeated": repeated} if repeated else details
-            entry = self._record(connection, type_, actor, [], told, act=fence.act, at=at)
-            reviews.keep_look(connection, actor.client, sha256, at=at, event_id=entry.event_id)
-            return entry.event_id
+        self.index()
+        return event_id
+
+    def _first_look(
+        self, connection: Connection, type_: str, actor: Actor, details: Mapping[str, object], sha256: bytes, act: int, at: int
+    ) -> str:
+        ended = reviews.ended_looks(connection, actor.client, until=at - LOOK_MICROSECONDS, limit=_ENDED_LOOKS_MAX)
+        repeated = [{"event_id": one.event_id, "repeats": one.repeats} for one in ended if one.repeats]
+        told = {**details, "repeated": repeated} if repeated else details
+        entry = self._record(connection, type_, actor, [], told, act=act, at=at)
+        reviews.keep_look(connection, actor.client, sha256, at=at, event_id=entry.event_id)
+        return entry.event_id
 
     @contextmanager
     def registering(self, type_: str, actor: Actor) -> Iterator[Act]:
@@ -228,5 +250,4 @@ def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapp
         purpose="none",
         record=record,
         versions=tuple((item, 0) for item in dict.fromkeys(items)),
-        facts=_FACTS,
     )

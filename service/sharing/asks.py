@@ -17,7 +17,6 @@ from typing import Final
 from service.labels.label import Label
 from service.labels.scheme import Scheme
 from service.policy import Outcome, Snapshot
-from service.releaselog.facts import OUTCOME, Fact, label_facts, rule_facts
 from service.releaselog.leaf import canonical, canonical_object, path_id
 from service.settings import PAGE_BYTES_MAX
 from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
@@ -39,15 +38,6 @@ _NO_LEVEL: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedItem:
-    """An item as a record names it: its canonical JSON, the labels it was decided by, and what can be found by them."""
-
-    item: bytes
-    labels: Mapping[str, bytes]
-    facts: frozenset[Fact]
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """An item as a partner may have it now: its copy, and what a record says of it. Holds in `[from_at, until)` under `act`."""
 
@@ -58,7 +48,8 @@ class Shown:
     ref: str
     version: int
     outcome: str
-    recorded: RecordedItem
+    record_item: bytes
+    record_labels: Mapping[str, bytes]
     files: Mapping[str, tuple[StoredFile, str]]
     answer: Prepared
     """What a request for the item is answered with: its bytes and its record are the same each time."""
@@ -164,7 +155,7 @@ class FileAsk(_Ask):
         if isinstance(shown, _Absent):
             return _refusal("file", item_id, shown, state, snapshot, at=at, portion=portion_id)
         if portion_id not in shown.files:
-            absent = _Absent(shown.until, "withhold", shown.recorded)
+            absent = _Absent(shown.until, "withhold", (), shown.record_item, shown.record_labels)
             return _refusal("file", item_id, absent, state, snapshot, at=at, portion=portion_id)
         file, media_type = shown.files[portion_id]
         return Prepared(
@@ -178,8 +169,7 @@ class FileAsk(_Ask):
             body_sha256=file.sha256,
             media_type=media_type,
             items=_face_items([(item_id, file.sha256)]),
-            record=_record("release", [shown.recorded], snapshot, None),
-            facts=_facts("release", [shown.recorded]),
+            record=_record("release", [(shown.record_item, shown.record_labels)], snapshot, None),
             versions=((item_id, shown.version),),
             portion=portion_id,
             file=file,
@@ -231,7 +221,6 @@ class ListAsk(_Ask):
         members.append(b'"bookmark":"%s"' % cursors.seal(last, PlaceKind.BOOKMARK, binding).encode("ascii"))
         body = b"{" + b",".join(members) + b"}"
         ends = [snapshot_end(snapshot), *(line.until for line in page), *(one.until for one in shown.values())]
-        recorded = [one.recorded for one in shown.values()]
         return Prepared(
             act=state.act,
             holds_from=at,
@@ -243,8 +232,7 @@ class ListAsk(_Ask):
             body_sha256=digest_of(body),
             media_type=JSON,
             items=_face_items([(item_id, one.copy.sha256) for item_id, one in shown.items()]),
-            record=_record("release", recorded, snapshot, self._query()),
-            facts=_facts("release", recorded),
+            record=_record("release", [(one.record_item, one.record_labels) for one in shown.values()], snapshot, self._query()),
             versions=tuple((item_id, one.version) for item_id, one in shown.items()),
             copies={one.copy.sha256: one.copy.body for one in shown.values()},
         )
@@ -327,7 +315,9 @@ class _Absent:
 
     until: int
     outcome: str
-    recorded: RecordedItem | None
+    rules: tuple[str, ...]
+    record_item: bytes | None
+    record_labels: Mapping[str, bytes]
 
 
 def _shown_item(
@@ -350,11 +340,11 @@ def _shown_item(
         if shown is not None:
             return shown
     if evidence is None:
-        return _Absent(FOREVER, "withhold", None)
+        return _Absent(FOREVER, "withhold", (), None, {})
     labels = [world.labels[label_id] for label_id in evidence.label_ids]
     outcome, rules = decide_labels(labels, snapshot, partner=asker.partner, purpose=asker.purpose)
-    recorded = _record_item(item_id, evidence.ref, evidence.version, (), labels, rules)
-    return _Absent(min(snapshot_end(snapshot), evidence.until), outcome, recorded)
+    record_item, record_labels = _record_item(item_id, evidence.ref, evidence.version, (), labels, rules)
+    return _Absent(min(snapshot_end(snapshot), evidence.until), outcome, rules, record_item, record_labels)
 
 
 def _shown_page(
@@ -399,7 +389,9 @@ def _shown(
     at: int,
 ) -> Shown:
     copy = render_copy(version, decision.released, labels, state.bundle, partner=partner, at=moment_of(at))
-    recorded = _record_item(version.item_id, version.ref, version.version, copy.portion_ids, decision.labels, decision.rules)
+    record_item, record_labels = _record_item(
+        version.item_id, version.ref, version.version, copy.portion_ids, decision.labels, decision.rules
+    )
     files = {
         portion_id: (StoredFile(portion.content_sha256, portion.size), portion.media_type or "application/octet-stream")
         for portion_id, portion in copy.files.items()
@@ -416,12 +408,11 @@ def _shown(
         body_sha256=copy.sha256,
         media_type=JSON,
         items=_face_items([(version.item_id, copy.sha256)]),
-        record=_record(decision.outcome, [recorded], snapshot, None),
-        facts=_facts(decision.outcome, [recorded]),
+        record=_record(decision.outcome, [(record_item, record_labels)], snapshot, None),
         versions=((version.item_id, version.version),),
         copies={copy.sha256: copy.body},
     )
-    return Shown(state.act, at, until, copy, version.ref, version.version, decision.outcome, recorded, files, answer)
+    return Shown(state.act, at, until, copy, version.ref, version.version, decision.outcome, record_item, record_labels, files, answer)
 
 
 # --- face and record ------------------------------------------------------------------------------------------------
@@ -434,38 +425,34 @@ def _face_items(items: Sequence[tuple[str, bytes]]) -> bytes:
 
 def _record_item(
     item_id: str, ref: str, version: int, portions: Sequence[str], labels: Sequence[Label], rules: Sequence[str]
-) -> RecordedItem:
+) -> tuple[bytes, dict[str, bytes]]:
     bodies = {label.digest().hex(): label.canonical() for label in labels}
     item = {
         "id": item_id, "ref": ref, "version": version, "portions": list(portions), "labels": sorted(bodies), "rules": list(rules),
     }  # fmt: skip
-    facts = {fact for label in labels for fact in label_facts(label.level, label.categories)}
-    return RecordedItem(canonical(item), bodies, frozenset(facts.union(rule_facts(rules))))
+    return canonical(item), bodies
 
 
-def _record(outcome: str, items: Sequence[RecordedItem], snapshot: Snapshot, query: Mapping[str, object] | None) -> dict[str, bytes]:
-    """The record's members but for those that the commit adds."""
+def _record(
+    outcome: str, shown: Sequence[tuple[bytes, Mapping[str, bytes]]], snapshot: Snapshot, query: Mapping[str, object] | None
+) -> dict[str, bytes]:
+    """The record's members but for those that the commit adds; `shown` are items and their labels, as `_record_item` makes them."""
     labels: dict[str, bytes] = {}
-    for one in items:
-        labels.update(one.labels)
+    for _, its_labels in shown:
+        labels.update(its_labels)
     return {
         "outcome": canonical(outcome),
-        "items": b"[" + b",".join(one.item for one in items) + b"]",
+        "items": b"[" + b",".join(item for item, _ in shown) + b"]",
         "labels": canonical_object(labels),
         "engine": canonical(snapshot.engine_digest),
         "query": canonical(query),
     }
 
 
-def _facts(outcome: str, items: Sequence[RecordedItem]) -> frozenset[Fact]:
-    """What `service.releaselog.facts` finds in such a record, without reading it again."""
-    return frozenset({(OUTCOME, outcome)}.union(*(one.facts for one in items)))
-
-
 def _refusal(
     type_: str, item_id: str, absent: _Absent, state: PolicyState, snapshot: Snapshot, *, at: int, portion: str | None = None
 ) -> Prepared:
-    items = [] if absent.recorded is None else [absent.recorded]
+    items = [] if absent.record_item is None else [(absent.record_item, absent.record_labels)]
     return Prepared(
         act=state.act,
         holds_from=at,
@@ -478,7 +465,6 @@ def _refusal(
         media_type=PROBLEM_JSON,
         items=b'[{"id":%s}]' % canonical(item_id),
         record=_record(absent.outcome, items, snapshot, None),
-        facts=_facts(absent.outcome, items),
         versions=((item_id, 0),),
         portion=portion,
     )

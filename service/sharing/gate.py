@@ -26,7 +26,6 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from service.errors import Broken, Busy, Refused, Rejected, ServiceError, Unauthenticated
-from service.releaselog.facts import BUNDLE, Fact
 from service.releaselog.leaf import canonical
 from service.sharing.ledger import Draft, Entry, Ledger
 from service.sharing.policies import Policies, PolicyState
@@ -48,8 +47,7 @@ class Prepared:
     """What would be sent, and what its record says. Holds for `[holds_from, holds_until)` under act number `act`.
 
     `body` is empty for a file, whose bytes are `file`'s; `body_sha256` is of the bytes a GET sends, in either case.
-    `items` is the face's member, the values of `record` are the record's, all canonical JSON; `facts` are the record's without those
-    of what the commit adds to it.
+    `items` is the face's member, the values of `record` are the record's, all canonical JSON.
     """
 
     act: int
@@ -63,7 +61,6 @@ class Prepared:
     media_type: str
     items: bytes
     record: Mapping[str, bytes]
-    facts: frozenset[Fact]
     versions: tuple[tuple[str, int], ...] = ()
     copies: Mapping[bytes, bytes] | None = None
     portion: str | None = None
@@ -287,8 +284,7 @@ class Gate:
             # (5): the leaves, and the copies they name. The commit that ends this block makes them durable.
             if ready:
                 common = {"act": b"%d" % state.act, "authority": b"null", "bundle": canonical(state.bundle.digest)}
-                bundle = frozenset({(BUNDLE, state.bundle.digest)})
-                drafts = [_draft(ask, prepared, common, prepared.facts | bundle) for _, ask, prepared in ready]
+                drafts = [_draft(ask, prepared, common) for _, ask, prepared in ready]
                 entries = self._ledger.append(connection, heads, drafts, at=at)
                 kept = self._keep_copies(connection, ready)
                 for (_, ask, _), entry in zip(ready, entries, strict=True):
@@ -412,7 +408,7 @@ def _same_answer(leaf: bytes, prepared: Prepared) -> bool:
     return bool(face["body_sha256"] == prepared.body_sha256.hex() and face["result"] == prepared.result)
 
 
-def _draft(ask: Ask, prepared: Prepared, common: Mapping[str, bytes], facts: frozenset[Fact]) -> Draft:
+def _draft(ask: Ask, prepared: Prepared, common: Mapping[str, bytes]) -> Draft:
     record = {**prepared.record, **common, "partner": canonical(ask.partner)}
     return Draft(
         log=ask.log,
@@ -426,7 +422,6 @@ def _draft(ask: Ask, prepared: Prepared, common: Mapping[str, bytes], facts: fro
         record=record,
         versions=prepared.versions if ask.look is None else tuple((item, 0) for item, _ in prepared.versions),
         portion=prepared.portion,
-        facts=facts,
     )
 
 

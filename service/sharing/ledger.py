@@ -6,7 +6,6 @@ commits: an `Entry` may be shown to anyone only after the transaction it was mad
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +13,12 @@ from typing import Final
 
 from service.errors import Broken, Busy
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
-from service.releaselog.facts import Fact
-from service.releaselog.facts import facts as derive_facts
 from service.releaselog.keys import OPEN_ENDED, KeyPeriod
 from service.releaselog.leaf import HEADS, canonical_string, leaf_bytes, record_bytes, seal
 from service.releaselog.merkle import Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer, public_half, vkey
 from service.settings import LOG_SLOTS
 from service.store import Connection, logs, roots
-from service.store.facts import FactIds
 from service.store.logs import Head
 from service.store.roots import LogKey, Signing
 from service.store.times import text_of
@@ -40,8 +36,7 @@ class Draft:
     """An entry before it has a place and a time.
 
     `items`, and the values of `record`, are canonical JSON already. `body_sha256` is None for an act, which sends no item.
-    `versions` are (item id, version sent or 0), for "who received it". `facts` are those of the record, where whoever made it has
-    them ready; else they are derived when it is written.
+    `versions` are (item id, version sent or 0), for "who received it".
     """
 
     log: str
@@ -55,7 +50,6 @@ class Draft:
     record: Mapping[str, bytes]
     versions: tuple[tuple[str, int], ...] = ()
     portion: str | None = None
-    facts: frozenset[Fact] | None = None
     heads_root: bytes | None = None
 
 
@@ -100,7 +94,6 @@ class Ledger:
         unwitnessed_seconds_max: int = 0,
     ) -> None:
         self.instance: Final = instance
-        self._fact_ids: Final = FactIds()
         self._held_keys: Final = held_keys or (lambda: {})
         self._unwitnessed_max: Final = unwitnessed_seconds_max * 1_000_000
         self._first: Final = _Key(LogKey(public_half(signing_key), 0, OPEN_ENDED), signing_key)
@@ -261,9 +254,7 @@ class Ledger:
         hashes: dict[str, list[bytes]] = {}
         rows: list[logs.EntryRow] = []
         entries: list[Entry] = []
-        said = [_facts_of(draft) for draft in drafts]
-        fact_ids = self._fact_ids.of(connection, frozenset().union(*said))
-        for draft, facts in zip(drafts, said, strict=True):
+        for draft in drafts:
             event_id, nonce = secrets.token_urlsafe(16), secrets.token_bytes(32)
             record = record_bytes({**draft.record, "at": at_json})
             leaf = leaf_bytes(
@@ -298,7 +289,6 @@ class Ledger:
                     record,
                     nonce,
                     draft.versions,
-                    tuple([fact_ids[fact] for fact in facts]),
                 )
             )
             entries.append(Entry(event_id, draft.log, index, at, draft.body_sha256))
@@ -325,12 +315,6 @@ class Ledger:
         # An empty log says nothing that somebody with an older key would need to check.
         empty = Frontier.empty()
         return self._checkpoint(origin, 0, empty.root(), at=OPEN_ENDED - 1)
-
-
-def _facts_of(draft: Draft) -> frozenset[Fact]:
-    if draft.facts is not None:
-        return draft.facts
-    return derive_facts({name: json.loads(value) for name, value in draft.record.items()})
 
 
 def _mark(public: bytes) -> int:

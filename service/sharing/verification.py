@@ -87,7 +87,7 @@ def _verify_one(installation: Installation, connection: Connection, head: Head) 
 def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
     items: dict[int, list[tuple[str, int, int]]] = {}
     said: dict[int, list[tuple[Fact, int]]] = {}
-    names = facts.names(connection)
+    names, mark = facts.names(connection), facts.marks(connection).get(head.id, 0)
     read_to = 0
     for row in logs.entries(connection, head.id):
         if row.position >= read_to:
@@ -102,7 +102,8 @@ def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
             row.nonce,
             {"event_id": row.event_id, "at": row.at, "type": row.type, "client": row.client, "result": row.result},
             tuple(StoredItem(*item) for item in items.get(row.position, ())),
-            tuple(StoredFact(*fact) for fact in said.get(row.position, ())),
+            # Beyond the mark there are none yet, and any that are there are compared all the same.
+            tuple(StoredFact(*fact) for fact in said.get(row.position, ())) if row.position < mark or row.position in said else None,
         )
 
 
@@ -126,7 +127,16 @@ def _verify_contents(installation: Installation, connection: Connection) -> Prob
     for bundle in policies.archived_digests(connection):
         if digest_of(policies.archived_bundle(connection, bundle) or {}) != bundle:
             return Problem("bundles", None, "bundle", f"the bundle archived as `{bundle}` has other bytes")
-    return _verify_named(connection) or _verify_reviews(connection)
+    return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection)
+
+
+def _verify_marks(connection: Connection) -> Problem | None:
+    """No log is said to have facts of entries that are yet to come: they would never get theirs."""
+    marks = facts.marks(connection)
+    for head in logs.heads(connection):
+        if marks.get(head.id, 0) > head.size:
+            return Problem(head.name, None, "facts", f"expected facts of at most {head.size} entries, found a mark at {marks[head.id]}")
+    return None
 
 
 def _verify_reviews(connection: Connection) -> Problem | None:

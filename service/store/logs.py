@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, bindparam, text
 
 from service.errors import Broken
 from service.releaselog.facts import BUNDLE, CATEGORY, LEVEL, OUTCOME, RULE
-from service.store import facts
 from service.store.database import insert_many, sought
 from service.store.tables import as_bytes
 
@@ -40,7 +39,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """An entry to be written. `items` are (item id, version sent or 0), `facts` ids of what its record says."""
+    """An entry to be written. `items` are (item id, version sent or 0)."""
 
     log_id: int
     position: int
@@ -54,7 +53,6 @@ class EntryRow:
     record: bytes
     nonce: bytes
     items: tuple[tuple[str, int], ...]
-    facts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,6 @@ def append_entries(connection: Connection, entries: Sequence[EntryRow]) -> None:
         _APPEND_ITEMS,
         [(item, entry.at, entry.log_id, entry.position, version) for entry in entries for item, version in entry.items],
     )
-    facts.append(connection, [(fact, entry.at, entry.log_id, entry.position) for entry in entries for fact in entry.facts])
 
 
 def advance_head(connection: Connection, old: Head, new: Head) -> None:

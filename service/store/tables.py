@@ -486,6 +486,14 @@ class LogFactRow(SQLModel, table=True):
     )
 
 
+class FactMarkRow(SQLModel, table=True):
+    """Up to where a log has its facts."""
+
+    __tablename__ = "fact_mark"
+    log_id: int = Field(sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False))
+    size: int = Field(sa_column=_big())
+
+
 class ReviewRow(SQLModel, table=True):
     """The state an auditor's marks brought an entry to (`releaselog.reviews`). Derived from the marks, which are leaves of `officers`.
 

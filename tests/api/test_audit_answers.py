@@ -250,6 +250,27 @@ def test_a_forged_review_is_found(busy: Service, told: dict[str, str], tmp_path:
     assert message in problem.message
 
 
+def test_facts_said_of_entries_that_are_yet_to_come_are_found(busy: Service, told: dict[str, str], tmp_path: Path) -> None:
+    """A mark too far would leave entries without facts for good, and a filter without them."""
+    busy.installation.acts.index()
+    folder = copied(busy.installation.settings.data, tmp_path / "data")
+    forged = sqlite3.connect(folder / "entente.db")
+    forged.execute("UPDATE fact_mark SET size = size + 1000")
+    forged.commit()
+    forged.close()
+    with service_in(folder) as service:
+        problem = verify_all(service.installation).problem
+    assert problem is not None
+    assert (problem.index, problem.code) == (None, "facts")
+    assert "found a mark at" in problem.message
+
+
+def test_what_was_just_released_is_found_by_what_it_says(busy: Service, told: dict[str, str]) -> None:
+    """Facts are written behind the logs, but before anyone is answered."""
+    event = busy.get("gbr", f"/v1/items/{told['secret']}").headers["release-event"]
+    assert busy.entries(partner="GBR", outcome=["withhold", "refer"], level="SECRET")[0]["face"]["event_id"] == event
+
+
 # --- saved queries ----------------------------------------------------------------------------------------------------
 
 

@@ -111,6 +111,9 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "cursor": [page["next"], own["next"], audit["next"]],
         "since": [page["bookmark"], "2026-11-22T09:00:00Z"],
         "until": ["2026-11-22T11:00:00Z"],
+        "outcome": ["release", "withhold"],
+        "rule": ["AGR-0001"],
+        "review": ["reviewed"],
         "level": ["SECRET", "UNCLASSIFIED"],
         "category": ["MARITIME", "DIPLOMATIC"],
         "code": ["IND", "SGP"],
@@ -236,6 +239,11 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             _stored_to_wait(fuzzed, "the end of the exercise")
         if path.endswith("/{id}/obstacles"):
             more["query"] = {"partner": "JPN"}
+        if path == "/v1/audit/reviews" and method == "POST":
+            more = {"body": {"event_id": known["event_id"][0], "mark": "escalated"}, "media_type": "application/json"}
+        wanted = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "query" and one.get("required")]
+        if wanted:
+            more["query"] = {name: known[name][-1] for name in wanted if name in known}
         if path.endswith("/view"):
             more["query"] = {"path": chosen.choice(known["view"])}
         case = operation.Case(path_parameters=parameters, **more)

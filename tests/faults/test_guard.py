@@ -48,7 +48,7 @@ def released(body: bytes, *, recorded: bytes | None = None, file: StoredFile | N
     sha256 = file.sha256 if file is not None else hashlib.sha256(body if recorded is None else recorded).digest()
     prepared = Prepared(
         act=1, holds_from=0, holds_until=1, type="item", status=200, result="sent", body=body, body_sha256=sha256,
-        media_type="application/json", items=b"[]", record={}, facts=frozenset(), file=file,
+        media_type="application/json", items=b"[]", record={}, file=file,
     )  # fmt: skip
     return Released(Entry("e_1", "JPN", 0, 0, sha256), prepared)
 

@@ -1,85 +1,48 @@
-"""Facts in the database: each once, never remembered before they are committed, filled in for what was recorded before."""
+"""Facts in the database: each once, written behind the logs in steps, once for every entry, whoever does it and however often."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import threading
-from pathlib import Path
 
 import pytest
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from service.releaselog.facts import Fact
 from service.releaselog.facts import facts as derive
 from service.sharing.ledger import Draft, Ledger
 from service.store import Database, facts, logs
-from service.store.facts import FactIds
-from service.store.migrate import _config
 
-SECRET: Fact = ("level", "SECRET")
-RULE: Fact = ("rule", "AGR-0001")
+LEDGER = Ledger("entente.test", bytes(32))
 LABEL = b'{"1":{"categories":["MARITIME"],"level":"SECRET"}}'
+SECRET: Fact = ("level", "SECRET")
 
 
-def test_a_fact_has_one_id_whoever_asks(database: Database) -> None:
-    one, other = FactIds(), FactIds()
+def write(database: Database, *, at: int, entries: int) -> None:
+    """Append to two logs, in one batch; each entry is of a rule of its own."""
+    drafts = [
+        Draft(
+            log=log, type="item", client="c", route="/", items=b"[]", body_sha256=bytes(32), result="refused", purpose="none",
+            record={"act": b"1", "outcome": b'"withhold"', "labels": LABEL, "items": b'[{"rules":["AGR-%04d"]}]' % number},
+        )
+        for number in range(entries)
+        for log in ("AUS", "JPN")
+    ]  # fmt: skip
     with database.releasing() as connection:
-        found = dict(one.of(connection, {SECRET, RULE}))
-    with database.releasing() as connection:
-        assert {fact: other.of(connection, [fact])[fact] for fact in (SECRET, RULE)} == found
-        assert len(set(found.values())) == 2
-        assert facts.names(connection) == {number: fact for fact, number in found.items()}
-        assert facts.ids(connection, [SECRET, ("level", "absent"), ("level", "\x00")]) == {SECRET: found[SECRET]}
+        LEDGER.append(connection, LEDGER.lock(connection, ["AUS", "JPN"]), drafts, at=at)
 
 
-def test_what_a_failed_transaction_added_is_not_remembered(database: Database) -> None:
-    """Its id is another fact's afterwards: remembered, entries would be found under what they do not say."""
-    ids = FactIds()
-    with pytest.raises(RuntimeError), database.releasing() as connection:
-        ids.of(connection, [SECRET])
-        # A second time in the same transaction, in which it is found, but not committed.
-        ids.of(connection, [SECRET])
-        raise RuntimeError
-    with database.releasing() as connection:
-        ids.of(connection, [RULE])
-    with database.releasing() as connection:
-        found = ids.of(connection, [SECRET, RULE])
-        assert {number: fact for fact, number in found.items()} == facts.names(connection)
-
-
-def test_another_database_has_ids_of_its_own(database: Database, sqlite_with_tables: Path, tmp_path: Path) -> None:
-    ids = FactIds()
-    other = Database.open(f"sqlite:///{shutil.copy(sqlite_with_tables, tmp_path / 'other.db')}")
-    for one, order in ((database, [SECRET, RULE]), (other, [RULE, SECRET]), (database, [SECRET, RULE]), (other, [RULE])):
-        for fact in order:
-            with one.releasing() as connection:
-                ids.of(connection, [fact])
-    for one in (database, other):
-        with one.releasing() as connection:
-            found = ids.of(connection, [SECRET, RULE])
-            assert {number: fact for fact, number in found.items()} == facts.names(connection)
-    other.close()
-
-
-def test_two_writers_that_meet_a_new_fact_at_once_agree(database: Database) -> None:
-    start, seen = threading.Barrier(4), []
-
-    def write(number: int) -> None:
-        start.wait()
+def caught_up(database: Database, *, limit: int) -> int:
+    """Catch up in steps; how many it took."""
+    steps = 0
+    while True:
+        steps += 1
         with database.releasing() as connection:
-            seen.append(FactIds().of(connection, [SECRET, RULE, ("rule", f"OWN-{number:04}")])[SECRET])
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 4 and len(set(seen)) == 1
+            if facts.catch_up(connection, limit=limit):
+                return steps
 
 
-def _written(database: Database) -> list[tuple[str, int, Fact, int]]:
+def kept(database: Database) -> list[tuple[str, int, Fact, int]]:
     with database.reading() as connection:
         names = facts.names(connection)
         return sorted(
@@ -90,28 +53,73 @@ def _written(database: Database) -> list[tuple[str, int, Fact, int]]:
         )
 
 
-def test_what_was_recorded_before_facts_were_kept_gets_those_it_would_have_got(database: Database) -> None:
-    ledger = Ledger("entente.test", bytes(32))
-    for at in range(1, 4):
-        drafts = [
-            Draft(
-                log=log, type="item", client="c", route="/", items=b"[]", body_sha256=bytes(32), result="refused", purpose="none",
-                record={"act": b"1", "outcome": b'"withhold"', "labels": LABEL, "items": b'[{"rules":["AGR-%04d"]}]' % number},
-            )
-            for number in range(400)
-            for log in ("AUS", "JPN")
-        ]  # fmt: skip
-        with database.releasing() as connection:
-            ledger.append(connection, ledger.lock(connection, ["AUS", "JPN"]), drafts, at=at)
-    before = _written(database)
-    assert len(before) == 2400 * 4
+def derived(database: Database) -> list[tuple[str, int, Fact, int]]:
     with database.reading() as connection:
-        assert {(row.log, row.position, fact, row.at) for head in logs.heads(connection) for row in logs.entries(connection, head.id)
-                for fact in derive(json.loads(row.record))} == set(before)  # fmt: skip
+        return sorted(
+            (row.log, row.position, fact, row.at)
+            for head in logs.heads(connection)
+            for row in logs.entries(connection, head.id)
+            for fact in derive(json.loads(row.record))
+        )
+
+
+def test_an_append_writes_no_facts(database: Database) -> None:
+    """How many there are depends on what was withheld: nothing of it may show in the work that is done for a partner."""
+    write(database, at=1, entries=3)
+    with database.reading() as connection:
+        assert facts.behind(connection)
+        assert facts.names(connection) == facts.marks(connection) == {}
+    assert kept(database) == []
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_catching_up_gives_every_entry_its_facts_once(database: Database, limit: int) -> None:
+    for at, entries in ((1, 5), (2, 9), (3, 1)):
+        write(database, at=at, entries=entries)
+        steps = caught_up(database, limit=limit)
+        assert steps <= 2 * entries // limit + 2
+        assert kept(database) == derived(database)
+    with database.reading() as connection:
+        assert not facts.behind(connection)
+        assert set(facts.marks(connection).values()) == {15}
+        names = facts.names(connection)
+        assert len(set(names.values())) == len(names)
+        found = facts.ids(connection, [SECRET, ("level", "absent"), ("level", "\x00")])
+        assert {names[number] for number in found.values()} == {SECRET}
+    assert caught_up(database, limit=limit) == 1
+
+
+def test_a_step_that_fails_is_taken_again(database: Database) -> None:
+    write(database, at=1, entries=4)
+    with pytest.raises(RuntimeError), database.releasing() as connection:
+        facts.catch_up(connection, limit=5)
+        raise RuntimeError
+    assert kept(database) == []
+    caught_up(database, limit=5)
+    assert kept(database) == derived(database)
+
+
+def test_two_who_catch_up_at_once_agree(database: Database) -> None:
+    write(database, at=1, entries=40)
+    start, done = threading.Barrier(3), []
+
+    def run() -> None:
+        start.wait()
+        done.append(caught_up(database, limit=9))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 3
+    assert kept(database) == derived(database)
+
+
+def test_a_record_that_cannot_be_read_holds_nobody_up(database: Database) -> None:
+    write(database, at=1, entries=3)
     with database.acting() as connection:
-        connection.execute(text("DELETE FROM log_fact"))
-        connection.execute(text("DELETE FROM fact"))
-        connection.execute(text("UPDATE log_entry SET record = :no WHERE position = 7"), {"no": b"not a record"})
-        revision = ScriptDirectory.from_config(_config()).get_revision("0003")
-        revision.module._fill(connection)
-    assert _written(database) == [row for row in before if row[1] != 7]
+        for position, broken in ((0, b"not a record"), (1, b"[]"), (2, b'{"outcome":"\\u0000"}')):
+            connection.execute(text("UPDATE log_entry SET record = :no WHERE position = :at"), {"no": broken, "at": position})
+    caught_up(database, limit=2)
+    assert kept(database) == []

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from service.releaselog.facts import facts
 from service.sharing.ledger import OFFICERS, Draft, Ledger
 from service.store import Database, log_pages, logs
+from service.store import facts as facts_store
 from service.store.log_pages import Page
 from service.store.logs import AuditFilter, Position, StoredRow
 from service.store.migrate import migrate
@@ -79,6 +80,8 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         drafts = [_draft(chance) for _ in range(chance.randint(0, 24))]
         with database.releasing() as connection:
             LEDGER.append(connection, LEDGER.lock(connection, LOGS), drafts, at=at)
+    with database.releasing() as connection:
+        assert facts_store.catch_up(connection, limit=10_000)
     with database.reading() as connection:
         found = [row for head in logs.heads(connection) for row in logs.entries(connection, head.id)]
     rows = tuple(sorted(found, key=lambda row: (row.at, row.log_id, row.position), reverse=True))

@@ -24,6 +24,7 @@ from service.releaselog.leaf import canonical, canonical_string, leaf_bytes, rec
 from service.releaselog.merkle import leaf_hash
 from service.sharing.ledger import OFFICERS, Draft, Ledger
 from service.store import Database, logs
+from service.store.facts import catch_up
 from service.store.migrate import migrate
 from service.store.times import text_of
 
@@ -159,6 +160,9 @@ class Loader:
             plain.executemany("INSERT INTO log_fact VALUES (?, ?, ?, ?)", sorted(said))
             plain.executemany("INSERT INTO review (log_id, position, at, state) VALUES (?, ?, ?, ?)", reviews)
         plain.executemany("INSERT INTO fact (id, kind, value) VALUES (?, ?, ?)", [(number, *fact) for fact, number in self._facts.items()])
+        plain.executemany(
+            "INSERT INTO fact_mark (log_id, size) VALUES (?, ?)", [(self._logs[name], size) for name, size in self._sizes.items()]
+        )
         plain.execute("COMMIT")
         for _, sql in later:
             plain.execute(sql)
@@ -202,6 +206,8 @@ def compared(entries: int) -> int:
                 ledger.append(
                     connection, ledger.lock(connection, [one.draft.log for one in batch]), [one.draft for one in batch], at=batch[0].at
                 )
+        with database.releasing() as connection:
+            catch_up(connection, limit=entries)
         with database.reading() as connection:
             loader = Loader(Path(folder) / "none.db")
             loader._logs.update({head.name: head.id for head in logs.heads(connection)})

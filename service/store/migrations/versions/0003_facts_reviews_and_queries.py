@@ -1,20 +1,12 @@
 """facts, reviews and queries"""
 
-import json
-
 import sqlalchemy as sa
 from alembic import op
-
-from service.releaselog.facts import facts
-from service.store.tables import as_bytes
 
 revision = '0003'
 down_revision = '0002'
 branch_labels = None
 depends_on = None
-
-STEP = 1000
-
 
 def upgrade() -> None:
     op.create_table('fact',
@@ -32,7 +24,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('fact_id', 'at', 'log_id', 'position'),
     sqlite_with_rowid=False
     )
-    _fill(op.get_bind())
+    # What is there already gets its facts from whoever looks next, as everything does.
+    op.create_table('fact_mark',
+    sa.Column('log_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('size', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.PrimaryKeyConstraint('log_id')
+    )
     op.create_index('log_fact_by_entry', 'log_fact', ['log_id', 'position', 'fact_id'], unique=False)
     op.create_index('log_entry_by_client', 'log_entry', ['client', 'at', 'log_id', 'position'], unique=False)
     op.create_table('review',
@@ -67,40 +64,6 @@ def upgrade() -> None:
     )
 
 
-def _fill(connection: sa.Connection) -> None:
-    """The facts of what was recorded before facts were kept. A record that cannot be read has none: verification names it."""
-    known: dict[tuple[str, str], int] = {}
-    place = (-1, -1)
-    step = sa.text(
-        "SELECT log_id, position, at, record FROM log_entry WHERE (log_id, position) > (:log, :position) ORDER BY log_id, position LIMIT :step"
-    )
-    while rows := connection.execute(step, {"log": place[0], "position": place[1], "step": STEP}).all():
-        found = []
-        for log_id, position, at, record in rows:
-            for fact in _facts(as_bytes(record)):
-                if fact not in known:
-                    connection.execute(
-                        sa.text("INSERT INTO fact (kind, value) VALUES (:kind, :value)"), {"kind": fact[0], "value": fact[1]}
-                    )
-                    known[fact] = connection.execute(
-                        sa.text("SELECT id FROM fact WHERE kind = :kind AND value = :value"), {"kind": fact[0], "value": fact[1]}
-                    ).scalar_one()
-                found.append({"fact": known[fact], "at": at, "log": log_id, "position": position})
-        if found:
-            connection.execute(
-                sa.text("INSERT INTO log_fact (fact_id, at, log_id, position) VALUES (:fact, :at, :log, :position)"), found
-            )
-        place = (rows[-1][0], rows[-1][1])
-
-
-def _facts(record: bytes) -> frozenset[tuple[str, str]]:
-    try:
-        value = json.loads(record)
-    except ValueError:
-        return frozenset()
-    return facts(value) if isinstance(value, dict) else frozenset()
-
-
 def downgrade() -> None:
     op.drop_table('look')
     op.drop_table('saved_query')
@@ -109,5 +72,6 @@ def downgrade() -> None:
     op.drop_table('review')
     op.drop_index('log_entry_by_client', 'log_entry')
     op.drop_index('log_fact_by_entry', 'log_fact')
+    op.drop_table('fact_mark')
     op.drop_table('log_fact')
     op.drop_table('fact')

@@ -294,6 +294,9 @@ def found_page(
         return found[:limit]
     # (2): what the index proposes, if that is not much.
     proposed = search.proposed(most=effort.indexed_first)
+    if proposed is None and search.asks_all():
+        # Common words, each of which stands almost everywhere: together they may not.
+        proposed = search.proposed(most=effort.indexed_first)
     if proposed is None:
         # (3): it is: then it does not stand far apart in most lists.
         walked, reached = search.walk(reached, limit=limit - len(found), lines_max=effort.walked_then)
@@ -320,7 +323,8 @@ class _Search:
         self._connection: Final = connection
         self._dialect: Final = connection.dialect.name
         # What the index proposes is looked into anyway: two words propose little, and each costs a look under every group.
-        self._asked: Final = sorted(wanted.words, key=lambda word: (-len(word), word))[:_WORDS_ASKED]
+        self._words: Final = sorted(wanted.words, key=lambda word: (-len(word), word))
+        self._asked = self._words[:_WORDS_ASKED]
         self._lane: Final = lane
         self._at: Final = at
         self._levels: Final = levels
@@ -363,6 +367,11 @@ class _Search:
             item_id, portion_id = rows[row_id]
             holding.setdefault(item_id, set()).add(portion_id)
         return {item_id: frozenset(portions) for item_id, portions in holding.items()}
+
+    def asks_all(self) -> bool:
+        """Ask the index for every word from now on; whether that is more than was asked."""
+        fewer, self._asked = self._asked, self._words
+        return len(fewer) < len(self._words)
 
     def proposed(self, *, most: int | None) -> list[int] | None:
         """Rows that the index proposes, by id, in no order; None where there are more than `most`."""

@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
-from service.api import auditors, everyone, exports, labels, officers, partners, policies, problems, reviews, shapes
+from service.api import auditors, everyone, exports, labels, officers, operators, partners, policies, problems, reviews, shapes
 from service.api.access import require_access, rule_of
 from service.api.guard import Guard
+from service.api.metrics import Metrics
 from service.errors import Broken
 from service.settings import Settings
 from service.sharing.installation import Installation, open_installation
@@ -54,7 +55,15 @@ def create_app(installation: Installation) -> Guard:
             installation.close()
 
     app.router.lifespan_context = lifespan
-    guard = Guard(app, gate=installation.gate, revocation_poll_seconds=installation.settings.revocation_poll_seconds)
+    metrics = Metrics()
+    app.state.metrics = metrics
+    installation.gate.observe(metrics.committed)
+    guard = Guard(
+        app,
+        gate=installation.gate,
+        revocation_poll_seconds=installation.settings.revocation_poll_seconds,
+        answered=metrics.answered,
+    )
     app.state.guard = guard
     return guard
 
@@ -70,7 +79,10 @@ def build_routes() -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    own_side = (officers.router, labels.router, policies.router, auditors.router, reviews.router, exports.router)
+    own_side = (
+        *(officers.router, labels.router, policies.router),
+        *(auditors.router, reviews.router, exports.router, operators.router),
+    )
     for router in (partners.recorded_router, everyone.router, partners.router, *own_side):
         # The routes themselves, not a reference to their router: `require_access` is to see every one as it will be served.
         app.router.routes.extend(router.routes)

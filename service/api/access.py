@@ -39,6 +39,7 @@ class Access(Enum):
     """A partner's own affairs: nothing about items, so not recorded."""
     OFFICER = "officer"
     AUDITOR = "auditor"
+    OPERATOR = "operator"
 
     @property
     def role(self) -> Role | None:
@@ -52,6 +53,7 @@ _ROLES: Final = {
     Access.PARTNER: Role.PARTNER,
     Access.OFFICER: Role.OFFICER,
     Access.AUDITOR: Role.AUDITOR,
+    Access.OPERATOR: Role.OPERATOR,
 }
 
 

@@ -14,8 +14,9 @@ from starlette.responses import Response
 from service.api import describe
 from service.api.access import Access, InstallationDependency, no_query, route
 from service.api.shapes import Health, Jwks, TokenAnswer
-from service.errors import Rejected, ServiceError, Unauthenticated
+from service.errors import Rejected, Unauthenticated
 from service.identity.clients import Client
+from service.sharing.standing import standing
 
 router = APIRouter(default_response_class=Response)
 
@@ -120,8 +121,5 @@ async def live() -> Response:
 )
 @route(Access.EVERYONE)
 async def ready(installation: InstallationDependency) -> Response:
-    try:
-        can = installation.ledger.refusal is None and await asyncio.to_thread(installation.published)
-    except ServiceError:
-        can = False
-    return JSONResponse({"status": "ready" if can else "unavailable"}, 200 if can else 503, headers=_NO_STORE)
+    reasons = (await asyncio.to_thread(standing, installation)).reasons
+    return JSONResponse({"status": "unavailable" if reasons else "ready"}, 503 if reasons else 200, headers=_NO_STORE)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NoReturn
 
@@ -45,10 +46,13 @@ class _Cut(Exception):
 
 
 class Guard:
-    """Wraps the application."""
+    """Wraps the application. `answered` is told the status of every answer."""
 
-    def __init__(self, app: FastAPI, *, gate: Gate, revocation_poll_seconds: float) -> None:
+    def __init__(
+        self, app: FastAPI, *, gate: Gate, revocation_poll_seconds: float, answered: Callable[[int], None] = lambda status: None
+    ) -> None:
         self.app: Final = app
+        self._answered: Final = answered
         self._inner: Final[ASGIApp] = app
         self._gate: Final = gate
         self._poll: Final = revocation_poll_seconds
@@ -60,7 +64,13 @@ class Guard:
             await self._inner(scope, receive, send)
             return
         scope = _with_segments_as_sent(scope)
-        sender = _Sender(scope, send, self._gate, self._poll, self._askers)
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._answered(message["status"])
+            await send(message)
+
+        sender = _Sender(scope, counted, self._gate, self._poll, self._askers)
         try:
             await self._inner(scope, _limited(scope, receive), sender)
         except _Cut:

@@ -73,6 +73,17 @@ class Health(_Answer):
     status: Literal["live", "ready", "unavailable"]
 
 
+class OperatorHealth(_Answer):
+    """Ages are null where there is no root yet."""
+
+    status: Literal["ready", "unavailable"]
+    reasons: list[str]
+    root_age_seconds: Annotated[float | None, Field()]
+    unwitnessed_seconds: Annotated[float | None, Field()]
+    witnesses: int
+    roots: int
+
+
 class OwnLog(_Answer):
     origin: str
     key: str

@@ -17,6 +17,7 @@ from service.cli.marking import marking_app
 from service.cli.publishing import policy_app
 from service.cli.serve import serve
 from service.cli.session import Commands
+from service.cli.witness import witness_app, witnesses_app
 
 app = typer.Typer(
     cls=Commands,
@@ -36,7 +37,9 @@ app.add_typer(marking_app, name="marking")
 log_app.add_typer(keys_app, name="keys")
 log_app.command("export")(export)
 log_app.command("verifier")(verifier)
+log_app.add_typer(witnesses_app, name="witness")
 app.add_typer(log_app, name="log")
+app.add_typer(witness_app, name="witness")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from service.cli.session import MACHINE_HERE, REFUSED, AsJson, Data, Policies, T
 from service.errors import Conflict, NotVisible, Rejected
 from service.identity.clients import Role
 from service.sharing.audit import receipt
+from service.sharing.rootlog import root_proof
 from service.sharing.verification import verify_all
 from service.store import logs
 
@@ -24,11 +25,13 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
     """Derive every seal, column, tree and checkpoint again; name the first entry that does not hold. Prints no content."""
     with opened(settings_of(data, policies)) as installation:
         report = verify_all(installation)
-        refusal = installation.ledger.refusal
+        with installation.database.reading() as connection:
+            refusal = installation.ledger.halted(connection)
+        behind = installation.ledger.refusal is not None
         problem = report.problem
         # Recorded afterwards, and only where all holds: to append to a log that may not would write over what is evidence now.
         # Nor where nothing may be signed, as the database is not the newest (`log restored`).
-        if report.ok and installation.ledger.refusal is None:
+        if report.ok and refusal is None:
             installation.acts.look("log.verify", MACHINE_HERE, [], {"entries": sum(size for _, size, _ in report.logs)})
     if as_json:
         say(
@@ -49,8 +52,10 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
             say(f"{place}: {problem.code}: {problem.message}")
         if not report.ok:
             say("NOT whole: the entry named above is the first that does not hold")
+        elif refusal is None:
+            say("every log holds")
         else:
-            say("every log holds" if refusal is None else "every log holds in itself, and is NOT the newest")
+            say("every log holds in itself, and is NOT the newest" if behind else "every log holds in itself, but nothing is signed")
     if refusal is not None:
         complain(refusal)
     if not report.ok or refusal is not None:
@@ -78,14 +83,26 @@ def prove(
                 raise Conflict(
                     f"event `{event_id}` is not covered by its log's checkpoint; run `entente log verify`", code="no-proof"
                 ) from None
+            try:
+                under, root = root_proof(connection, installation.ledger, row.log)
+            except NotVisible:
+                rooted = None
+            else:
+                keys = list(installation.ledger.vkeys(root.origin))
+                rooted = {**under.to_json(), "root": {"origin": root.origin, "key": keys[0], "keys": keys}}
         installation.acts.look("look.receipt", actor, [], {"event_id": event_id, "log": row.log})
     if as_json:
-        say(proof.to_json())
+        say({**proof.to_json(), **({} if rooted is None else {"root_proof": rooted})})
         return
     say(f"event {proof.event_id} is entry {row.position} of log {row.log}")
     say(f"key {proof.key}")
     say(f"leaf {proof.leaf}")
     say(proof.proof.rstrip("\n"))
+    if rooted is None:
+        say("no root holds this log yet; one comes every minute while the service runs")
+        return
+    say(f"root {rooted['root']['origin']}, key {rooted['root']['key']}; the whole root proof is in the answer to --json")
+    say(rooted["proof"].rstrip("\n"))
 
 
 @log_app.command()
@@ -106,4 +123,7 @@ def restored(
         return
     for one in lost:
         say(str(one))
-    say("accepted, on record; tell these partners and the auditor: their receipts name entries that are not here")
+    if lost:
+        say("accepted, on record; tell these partners and the auditor: their receipts name entries that are not here")
+    else:
+        say("accepted, on record: signing goes on, whatever a witness said")

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
@@ -131,7 +132,10 @@ def _run(settings: Settings, listener: socket.socket, workers: int) -> None:
         backlog=_BACKLOG,
     )
     if workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        # Where workers share their counts, so that any of them answers for all; made anew at each start, as the counts are.
+        with TemporaryDirectory(prefix="entente-metrics-") as shared:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+            Multiprocess(config, sockets=[listener]).run()
         return
     server = uvicorn.Server(config)
     server.run(sockets=[listener])

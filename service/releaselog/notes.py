@@ -49,7 +49,7 @@ def vkey(name: str, public: bytes) -> str:
         name: the key's name; here always the origin of a log.
         public: 32 bytes, Ed25519.
     """
-    _check_name(name)
+    check_name(name)
     _check_key(public, "a public key")
     return f"{name}+{_key_id(name, public).hex()}+{base64.b64encode(_ED25519 + public).decode('ascii')}"
 
@@ -66,7 +66,7 @@ class Signer:
     """
 
     def __init__(self, name: str, private_key: bytes) -> None:
-        _check_name(name)
+        check_name(name)
         _check_key(private_key, "a private key")
         self._key: Final = Ed25519PrivateKey.from_private_bytes(private_key)
         public = self._key.public_key().public_bytes_raw()
@@ -135,7 +135,7 @@ class VerifierKey:
         if len(parts) != 3:
             raise ProofError("a verifier's key is `NAME+KEYID+BASE64`")
         name, key_id, encoded = parts
-        _check_name(name)
+        check_name(name)
         if not _KEY_ID.fullmatch(key_id):
             raise ProofError(f"key id {key_id!r} of a verifier's key is not 8 hex digits")
         decoded = decode_base64(encoded, "a verifier's key")
@@ -233,7 +233,7 @@ def _signature_line(line: str) -> tuple[str, bytes, bytes]:
     if not line.startswith(_DASH):
         raise ProofError("a signature line that does not begin with an em dash and a space")
     name, space, encoded = line[len(_DASH) :].partition(" ")
-    _check_name(name)
+    check_name(name)
     if not space:
         raise ProofError("a signature line without a signature")
     decoded = decode_base64(encoded, "a signature")
@@ -254,7 +254,12 @@ def _encoded(text: str) -> bytes:
     return encoded
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Check that a text can be the name of a key.
+
+    Raises:
+        ProofError: it cannot.
+    """
     if not name or "+" in name or any(character.isspace() or character < " " for character in name):
         raise ProofError(f"key name {name!r} is empty or holds a space or `+`")
     try:

@@ -7,6 +7,10 @@
 | `copies` | what one partner gets of an item version |
 | `visibility` | when an item is visible to whom, written ahead |
 | `ledger` | leaves, heads and checkpoints, inside somebody's transaction |
+| `rotation` | another key for the logs |
+| `rootlog`, `witnessing` | all heads under one root by the clock, and who has seen it |
+| `highwater` | how far the logs had come, outside of the database |
+| `standing` | whether it could release now, and why not |
 | `acts` | what changes who may have what, each a leaf of `officers` |
 | `intake`, `importing`, `catalogue` | items: read strictly, taken in, corrected, withdrawn |
 | `parts`, `tear_lines` | values marked inside a JSON portion; variants of a portion for a wider audience |
@@ -17,7 +21,7 @@
 | `proposals`, `told` | what waits for a second officer, and how an act is told |
 | `calendar`, `item_calendar` | what time alone will do: by dated rows, and by items' own dates |
 | `registry` | clients |
-| `looks`, `audit`, `verification` | what officers and auditors read |
+| `looks`, `audit`, `verification`, `root_verification` | what officers and auditors read |
 | `answers`, `firsts`, `signals`, `reviews` | what auditors ask beyond entries, and what they note |
 | `accounting` | a partner's own log, summed up |
 | `installation` | all of it put together over a data folder |

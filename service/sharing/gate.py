@@ -165,6 +165,7 @@ class Gate:
         self._stopping = False
         self._writer: threading.Thread | None = None
         self._kept: OrderedDict[bytes, None] = OrderedDict()
+        self._committed: Callable[[int, int], None] = lambda entries, waiting: None
 
     # --- for the doors ----------------------------------------------------------------------------------------------
 
@@ -176,6 +177,10 @@ class Gate:
         self._stopping = False
         self._writer = threading.Thread(target=self._write_forever, name="release-log-writer", daemon=True)
         self._writer.start()
+
+    def observe(self, committed: Callable[[int, int], None]) -> None:
+        """Tell of every commit, once it is durable: how many entries it made, and how many requests wait after it."""
+        self._committed = committed
 
     def stop(self) -> None:
         """Commit what waits, then end."""
@@ -299,6 +304,8 @@ class Gate:
                 entries, kept = [], []
         # (6): only now may anyone be answered.
         self._remember_kept(kept)
+        if entries:
+            self._committed(len(entries), len(self._waiting))
         for (place, _, prepared), entry in zip(ready, entries, strict=True):
             outcomes[place] = Released(entry, prepared)
         for place, leader, prepared in followers:

@@ -36,7 +36,8 @@ from service.sharing.publishing import Publishing
 from service.sharing.registry import Directory, Registry
 from service.sharing.rootlog import RootClock, RootLog
 from service.sharing.stored import Readings
-from service.store import Database
+from service.sharing.witnessing import Witnessing
+from service.store import Database, roots
 from service.store.files import FileStore
 from service.store.instance import Instance, instance_of, set_up
 from service.store.migrate import migrate
@@ -68,6 +69,7 @@ class Installation:
     highwater: Highwater
     keeper: Keeper
     rootlog: RootLog
+    witnessing: Witnessing
     root_clock: RootClock
     readings: Readings
     publishing: Publishing
@@ -101,20 +103,25 @@ class Installation:
         self.highwater.keep()
 
     def accept_restored(self, actor: Actor, reason: str) -> tuple[Shortfall, ...]:
-        """Accept on record that the database is older than its mark, or has another history; what is lost is named in the leaf.
+        """Accept on record that the database is older than its mark, or has another history, or that a witness says so; what is lost is
+        named in the leaf.
 
         Raises:
-            Conflict: it is neither.
+            Conflict: it is nothing of that.
         """
         shortfalls = self.highwater.shortfalls()
-        if not shortfalls:
+        with self.database.reading() as connection:
+            halted = roots.signing(connection).halted_why
+        if not shortfalls and halted is None:
             raise Conflict("the database is not behind its high-water mark; there is nothing to accept", code="nothing-lost")
-        details = {
-            "reason": reason,
-            "logs": [{"log": one.log, "expected": one.expected, "found": one.found, "forked": one.forked} for one in shortfalls],
-        }
+        with self.acts.registering("log.restored", actor) as act:
+            act.details = {
+                "reason": reason,
+                "logs": [{"log": one.log, "expected": one.expected, "found": one.found, "forked": one.forked} for one in shortfalls],
+                **({} if halted is None else {"halted": halted}),
+            }
+            roots.resume(act.connection)
         self.ledger.permit()
-        self.acts.look("log.restored", actor, [], details)
         self.highwater.replace()
         return shortfalls
 
@@ -191,7 +198,8 @@ def open_installation(
     client, external = _external(settings, instance, http)
 
     rootlog = RootLog(database=database, ledger=ledger, clock=clock, interval_seconds=settings.root_interval_seconds)
-    root_clock = RootClock(rootlog, interval_seconds=settings.root_interval_seconds, after=lambda: None)
+    witnessing = Witnessing(database=database, http=http, clock=clock)
+    root_clock = RootClock(rootlog, interval_seconds=settings.root_interval_seconds, after=witnessing.submit)
 
     def close() -> None:
         # The gate first: the last root is of what was last released.
@@ -218,6 +226,7 @@ def open_installation(
         highwater=highwater,
         keeper=keeper,
         rootlog=rootlog,
+        witnessing=witnessing,
         root_clock=root_clock,
         readings=readings,
         publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),

@@ -173,6 +173,10 @@ class Ledger:
         """Sign again, after the operator has accepted on record what is lost."""
         self._refused = None
 
+    def halted(self, connection: Connection) -> str | None:
+        """Why nothing may be signed, be it for this process or, as a witness disagreed, for all; None where nothing speaks against it."""
+        return self._refused or roots.signing(connection).halted_why
+
     def refused(self, connection: Connection, *, at: int) -> str | None:
         """Why a release could not be recorded at this time; None where it could."""
         state = roots.signing(connection)

@@ -15,6 +15,7 @@ from typing import Final
 
 from service.errors import Broken, ProofError
 from service.releaselog.checkpoint import read_checkpoint
+from service.releaselog.cosign import find_in_lines
 from service.releaselog.heads import heads_root
 from service.releaselog.keys import open_signed
 from service.releaselog.leaf import HEADS, parse_canonical, parse_leaf
@@ -84,6 +85,22 @@ def verify_roots(connection: Connection, ledger: Ledger, derived: Mapping[int, M
             first = next(logs.entries(connection, head.id, stop=1), None)
             if head.id not in state.sizes and head.name != ROOT and first is not None and first.at + _GRACE < times[0]:
                 return Problem(ROOT, None, _CODE, f"expected every log under the newest root, found none of log `{head.name}`")
+    return _verify_cosignatures(connection, root)
+
+
+def _verify_cosignatures(connection: Connection, root: Head | None) -> Problem | None:
+    """What is wrong with a witness's signature. Checkpoints kept of the root log were compared when the log was."""
+    kept = {} if root is None else dict(logs.kept_checkpoints(connection, root.id))
+    for size, vkey, line in roots.all_cosignatures(connection):
+        note = kept.get(size)
+        if note is None:
+            return Problem(ROOT, None, "cosignature", f"expected signatures under roots alone, found one of size {size}")
+        try:
+            found = find_in_lines(read_note(note)[0], line, vkey)
+        except ProofError as error:
+            return Problem(ROOT, size - 1, "cosignature", f"expected a witness's signature that holds, found {error}")
+        if found is None:
+            return Problem(ROOT, size - 1, "cosignature", "expected a witness's signature by the key it is filed under, found another's")
     return None
 
 

@@ -34,6 +34,8 @@ from service.store.times import micros
 log = logging.getLogger(__name__)
 
 CLOCK_ROUTE: Final = "clock"
+_LAST_TRIES: Final = 64
+"""How often a worker that ends tries for a root of its own; others end at the same time, and each has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class RootLog:
         with self._database.reading() as connection:
             head = logs.head(connection, ROOT)
         return head is None or head.size == 0 or micros(self._clock()) - head.at >= self._interval
+
+    def origin(self, connection: Connection) -> str | None:
+        """The root log's origin line; None before its first root."""
+        head = logs.head(connection, ROOT)
+        return None if head is None else head.origin
 
     def append(self) -> Entry | None:
         """Put all heads under a root; None where another worker did so meanwhile.
@@ -107,7 +114,7 @@ class RootClock:
     """A thread that appends a root when it is due, and one more when it is told to stop. `start` it once in each worker.
 
     Args:
-        after: called after each root that this worker appended, and after each look where none was due, in this thread.
+        after: called after each root that this worker appended, in this thread.
     """
 
     def __init__(self, rootlog: RootLog, *, interval_seconds: float, after: Callable[[], None]) -> None:
@@ -132,19 +139,30 @@ class RootClock:
 
     def _run(self) -> None:
         # Looked at more often than the interval, as another worker's root moves the time at which ours is due.
-        while not self._stopping.wait(min(1.0, self._interval / 4)):
-            self._tick(last=False)
+        often = min(1.0, self._interval / 4)
+        wait = often
+        while not self._stopping.wait(wait):
+            wait = often if self._tick(last=False) else self._interval
         self._tick(last=True)
 
-    def _tick(self, *, last: bool) -> None:
+    def _tick(self, *, last: bool) -> bool:
+        """Whether it went well."""
         try:
-            if (last or self._rootlog.due()) and self._rootlog.append() is not None:
-                self._after()
+            if not last and not self._rootlog.due():
+                return True
+            # At the end a root of another worker's will not do: what this one said last may not be under it.
+            for _ in range(_LAST_TRIES if last else 1):
+                if self._rootlog.append() is not None:
+                    self._after()
+                    break
         except ServiceError as error:
             log.error("no root could be appended: %s", error)
-        # The very edge of the thread: whatever broke, the next tick tries again, and the age of the newest root tells the operator.
+            return False
+        # The very edge of the thread: whatever broke, a later tick tries again, and the age of the newest root tells the operator.
         except Exception:
             log.exception("no root could be appended")
+            return False
+        return True
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ EVENT_PORTIONS_MAX: Final = 10_000
 OBSTACLES_TOP_DEFAULT: Final = 20
 OBSTACLES_TOP_MAX: Final = 1000
 """Lines about what stands in the way of most, told at once."""
+REPLAY_ENTRIES_MAX: Final = 1000
+"""Entries that one request over HTTP has decided again; the command line has no such limit."""
+REPLAY_SAMPLE_MAX: Final = 1_000_000
+"""Entries of a sample."""
 LOG_SLOTS: Final = 1024
 """Slots of the heads tree (DESIGN section 7): every log has one, secret to its partner and us."""
 

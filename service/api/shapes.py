@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.settings import REPLAY_ENTRIES_MAX
+
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", examples=["2026-11-22T10:00:00.000000Z"])]
 OpaqueId = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -414,6 +416,72 @@ class SavedQuery(_Answer):
 class SavedQueries(_Answer):
     queries: list[SavedQuery]
     next: str | None = None
+
+
+class ReplayFinding(_Answer):
+    """That a decision taken again is another: what was `expected`, by deciding, and `found`, in the record."""
+
+    log: str
+    index: int
+    event_id: OpaqueId
+    item: str | None
+    what: Literal["act", "bundle", "labels", "version", "outcome", "rules", "portions", "file", "item"]
+    expected: str
+    found: str
+
+
+class ReplayEngine(_Answer):
+    """How many decisions name this engine's digest, and how many another's."""
+
+    same: int
+    other: int
+
+
+class Replayed(_Answer):
+    """Decisions taken again, and those of them that came out equal. `seed` is that of the sample."""
+
+    replayed: int
+    equal: int
+    pruned: int
+    not_decisions: int
+    engine: ReplayEngine
+    seed: str | None = None
+    findings: list[ReplayFinding]
+
+
+class WhatIfPartner(_Answer):
+    """Entries and items looked at, items that would change how, and by which rules."""
+
+    partner: str
+    entries: int
+    items: int
+    no_longer: int
+    less: int
+    more: int
+    newly: int
+    rules: dict[str, dict[str, int]]
+
+
+class WhatIfDifference(_Answer):
+    """An item of an entry that would be decided otherwise."""
+
+    log: str
+    index: int
+    event_id: OpaqueId
+    item: str
+    ref: str
+    version: int
+    change: Literal["no_longer", "less", "more", "newly"]
+    before: str
+    after: str
+    rules_before: list[str]
+    rules_after: list[str]
+
+
+class WhatIfAnswer(_Answer):
+    bundle: Sha256
+    partners: list[WhatIfPartner]
+    differences: list[WhatIfDifference]
 
 
 # --- officers -------------------------------------------------------------------------------------------------------
@@ -983,6 +1051,29 @@ class EventCame(_Request):
     event: str = Field(min_length=1, max_length=500)
     at: str | None = Field(default=None, max_length=40)
     reason: Reason
+
+
+class ReplayAsked(_Request):
+    """Which decisions: exactly one of `events`, `log`, `sample`; a sample may be of a `log`. `from` and `to` (exclusive) are of a log."""
+
+    model_config = ConfigDict(json_schema_extra=_absent_not_null)
+    events: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
+        default=None, min_length=1, max_length=REPLAY_ENTRIES_MAX
+    )
+    log: str | None = Field(default=None, max_length=64)
+    start: int | None = Field(default=None, ge=0, le=2**53, alias="from")
+    stop: int | None = Field(default=None, ge=0, le=2**53, alias="to")
+    sample: int | None = Field(default=None, ge=1, le=REPLAY_ENTRIES_MAX)
+    seed: str | None = Field(default=None, min_length=1, max_length=64, pattern="^[!-~]+$")
+
+
+class WhatIfAsked(_Request):
+    """A bundle of the archive, by digest, for the last so many entries; `at`: as of this time, not of each entry's own."""
+
+    model_config = ConfigDict(json_schema_extra=_absent_not_null)
+    bundle: str = Field(min_length=8, max_length=64)
+    last: int = Field(ge=1, le=REPLAY_ENTRIES_MAX)
+    at: str | None = Field(default=None, max_length=40)
 
 
 class DecideRequest(_Request):

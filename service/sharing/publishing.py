@@ -209,6 +209,14 @@ class Publishing:
             raise _no_bundle(named)
         return files
 
+    def archived_bundle(self, named: str) -> Bundle:
+        """An archived bundle, read.
+
+        Raises:
+            As `archived`; PolicyRejected: this version does not understand it any more.
+        """
+        return self._examiner.read(self.archived(named))
+
     def history(self) -> PolicyHistory:
         """What was in force, and what was proposed."""
         with self._database.reading() as connection:

@@ -94,6 +94,7 @@ def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() 
         "JsonVariantIn",
         "PartIn",
         "Relabel",
+        "ReplayAsked",
         "ReviewIn",
         "SavedQueryIn",
         "TextIn",
@@ -101,6 +102,7 @@ def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() 
         "TitleIn",
         "Upload",
         "VersionIn",
+        "WhatIfAsked",
     }
     for name, shape in DOCUMENT["components"]["schemas"].items():
         assert (shape.get("additionalProperties") is False) == (name in requests), name

@@ -102,6 +102,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
     audit = fuzzed.get("auditor", "/v1/audit/releases", params={"limit": 1}).json()
     client, secret = fuzzed.installation.registry.add("with-a-secret", Role.PARTNER, partner="AUS")
     BODIES["/oauth2/token"] = [{"grant_type": "client_credentials", "client_id": client.id, "client_secret": secret}]
+    BODIES["/v1/audit/what-if"] = [{"bundle": uploaded.json()["digest"], "last": 3}]
     return {
         "id": ids[:3] + held,
         "portion": [one["portion"] for one in files],
@@ -162,6 +163,7 @@ BODIES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "/v1/audit/replay": [{"sample": 3, "seed": "a-seed"}, {"log": "JPN", "from": 0, "to": 1}, {"events": ["nope"]}],
     "/v1/officer/policies": [
         {"files": {name: text.decode() for name, text in FILES.items()}},
         {"files": {"agreements.csv": "p, broken\n"}},

@@ -72,7 +72,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "serve", "token", "client add", "partner suspend", "partner resume", "items import", "policy check", "policy test",
         "policy decide", "policy explain", "policy diff", "policy publish", "policy approve", "policy withdraw", "policy history",
         "policy rollback", "policy calendar", "log verify", "log prove", "log releases", "log recipients", "log activity", "log firsts",
-        "log signals", "log review", "log reviews", "log queries",
+        "log signals", "log review", "log reviews", "log queries", "log replay",
     }  # fmt: skip
 
 
@@ -245,6 +245,8 @@ WANTED_BY: Final = [
     (["log", "review", "{event}", "reviewed"], "auditor"),
     (["log", "reviews"], "auditor"),
     (["log", "queries"], "auditor"),
+    (["log", "replay", "--sample", "3"], "auditor"),
+    (["log", "replay", "--what-if", "{digest}"], "auditor"),
 ]
 
 

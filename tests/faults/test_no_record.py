@@ -299,6 +299,8 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
         ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
         ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
         ("GET", "/v1/log/root/heads/{index}"): ("/v1/log/root/heads/0", b""),
+        ("POST", "/v1/audit/replay"): ("/v1/audit/replay", b'{"sample":2}'),
+        ("POST", "/v1/audit/what-if"): ("/v1/audit/what-if", json.dumps({"bundle": digest, "last": 2}).encode()),
     }
     return {route: ("officer", *rest) for route, rest in officer.items()} | {route: ("auditor", *rest) for route, rest in auditor.items()}
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from service.errors import ProofError
 from service.policy import digest_of
 from service.releaselog.facts import Fact
 from service.releaselog.reviews import Review, State
@@ -21,7 +22,7 @@ from service.sharing import reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
 from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
-from service.store import Connection, catalogue, facts, logs, policies
+from service.store import Connection, catalogue, facts, integrity, logs, policies
 from service.store import reviews as stored_reviews
 from service.store.logs import Head
 
@@ -53,17 +54,45 @@ def verify_all(installation: Installation) -> VerificationReport:
     found: list[LogFound] = []
     derived: dict[int, Mapping[int, bytes]] = {}
     with installation.database.reading() as connection:
+        problem = _verify_kinds(connection)
+        if problem is not None:
+            return VerificationReport((), problem)
         installation.ledger.refresh(connection)
         for head in logs.heads(connection):
-            verdict = _verify_one(installation, connection, head)
+            try:
+                verdict = _verify_one(installation, connection, head)
+            except ProofError as error:
+                # Its origin line is stored too, and no key can be named after this one.
+                return VerificationReport(tuple(found), Problem(head.name, None, "checkpoint", str(error)))
             derived[head.id] = verdict.roots
             found.append(LogFound(head.name, verdict.size, verdict.root.hex()))
             if verdict.fault is not None:
                 fault = verdict.fault
                 message = f"expected {fault.expected}, found {fault.found}"
                 return VerificationReport(tuple(found), Problem(head.name, fault.index, str(fault.code), message))
-        problem = verify_roots(connection, installation.ledger, derived) or _verify_contents(installation, connection)
+        problem = (
+            _verify_strays(connection)
+            or verify_roots(connection, installation.ledger, derived)
+            or _verify_contents(installation, connection)
+        )
     return VerificationReport(tuple(found), problem)
+
+
+def _verify_kinds(connection: Connection) -> Problem | None:
+    """Every value is of its column's kind, so that what follows can read it."""
+    foreign = integrity.foreign_value(connection)
+    if foreign is None:
+        return None
+    message = f"{foreign.where}: a value of kind `{foreign.kind}`, expected {foreign.expected.replace(chr(39), '`')}"
+    return Problem(foreign.log, foreign.position, "kind", message)
+
+
+def _verify_strays(connection: Connection) -> Problem | None:
+    """Nothing lies beside the logs: an entry in no tree would be found by its event id as if it were in one."""
+    stray = integrity.stray(connection)
+    if stray is None:
+        return None
+    return Problem(stray.log or "logs", stray.position, "stray", f"{stray.what} that is in no log")
 
 
 def _verify_one(installation: Installation, connection: Connection, head: Head) -> Verdict:

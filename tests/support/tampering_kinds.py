@@ -681,3 +681,54 @@ KINDS["receipt-by-a-foreign-key"] = _receipt_text(
         + Signer(target.origins[held.log], randomness.randbytes(32)).sign("\n".join(text.partition("\n\n")[2].split("\n")[:3]) + "\n")
     )
 )
+
+
+# --- where nobody walks ---------------------------------------------------------------------------------------------------
+
+
+@_kind("entry-before-the-first")
+def _before_the_first(target: Target, randomness: random.Random) -> Changed:
+    """An entry in no tree, found by its event id all the same."""
+    log, log_id, index = _place(target, randomness)
+    _copy_entry(target, log_id, index, -1 - randomness.randrange(1000), f"e{randomness.getrandbits(64):x}")
+    return Changed(log, None)
+
+
+@_kind("head-deleted-entries-left")
+def _head_deleted(target: Target, randomness: random.Random) -> Changed:
+    log, _, index = _place(target, randomness, PARTNER_LOGS)
+    _run(target, "DELETE FROM log WHERE name = ?", log)
+    return Changed(log, index)
+
+
+@_kind("item-row-of-no-entry")
+def _item_of_no_entry(target: Target, randomness: random.Random) -> Changed:
+    log, log_id, _ = _place(target, randomness)
+    row = (f"i{randomness.getrandbits(64):x}", 0, log_id, target.size(log) + randomness.randrange(1000), 1)
+    target.raw.execute("INSERT INTO log_item (item_id, at, log_id, position, version) VALUES (?, ?, ?, ?, ?)", row)
+    return Changed(log, None)
+
+
+@_kind("tile-of-no-log")
+def _tile_of_no_log(target: Target, randomness: random.Random) -> Changed:
+    row = (10_000 + randomness.randrange(1000), 0, randomness.randrange(10), randomness.randbytes(8192))
+    target.raw.execute("INSERT INTO log_tile (log_id, level, position, hashes) VALUES (?, ?, ?, ?)", row)
+    return Changed("tiles", None)
+
+
+_OF_ANOTHER_KIND: Final = (
+    ("log_entry", "leaf", "3.5"), ("log_entry", "record", "CAST(record AS TEXT)"), ("log_entry", "nonce", "7"),
+    ("log_entry", "at", "at + 0.5"), ("log_entry", "client", "x'ff'"), ("log_item", "version", "'x'"), ("log_tile", "hashes", "'x'"),
+    ("log_checkpoint", "note", "x'ff'"), ("log_checkpoint", "size", "'x'"), ("log", "size", "'x'"), ("log", "checkpoint", "x'ff'"),
+    ("log", "origin", "x'ff'"),
+    ("copy", "body", "'x'"), ("label", "body", "x'ff'"), ("bundle_file", "name", "x'ff'"), ("file", "size", "'x'"),
+)  # fmt: skip
+"""Values that SQLite takes in spite of the column's type, and that would stop a reader that expects its kind."""
+
+
+@_kind("value-of-another-kind")
+def _another_kind(target: Target, randomness: random.Random) -> Changed:
+    table, column, value = randomness.choice(_OF_ANOTHER_KIND)
+    (row,) = randomness.choice(target.raw.execute(f"SELECT rowid FROM {table}").fetchall())
+    _run(target, f"UPDATE {table} SET {column} = {value} WHERE rowid = ?", row)
+    return Changed("kinds", None)

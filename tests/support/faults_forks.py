@@ -27,13 +27,13 @@ from sqlalchemy import event
 
 from service.errors import ServiceError
 from service.settings import Settings
-from service.sharing.catalogue import relabel
 from service.sharing.gate import Ask, Released
 from service.sharing.installation import Installation, open_installation
 from service.sharing.verification import verify_all
 from service.store import logs
 from tests.support.faults import MACHINE_HERE, ROOT, Small, face
 from tests.support.log_asks import PARTNERS, mixed_ask
+from tests.support.two_officers import relabel_within
 
 CHECKPOINT_PAGES: Final = 24
 """After so many pages SQLite copies its log into the database file; the usual thousand would never come in so short a life."""
@@ -227,7 +227,7 @@ class _Child:
 
     def _act(self, turn: int) -> None:
         with self._installation.acts.act("item.relabel", MACHINE_HERE) as act:
-            relabel(act, self._known["items"]["sea"], portion_id=None, marking=_MARKINGS[turn % 2], label=None, reason="a test")
+            relabel_within(act, self._known["items"]["sea"], _MARKINGS[turn % 2])
         self.tell(act=act.event_id())
 
 

@@ -22,13 +22,13 @@ from service.releaselog.receipt import verify_receipt
 from service.releaselog.tiles import TilePath, decode_bundle
 from service.sharing import audit
 from service.sharing.audit import Receipt
-from service.sharing.catalogue import relabel
 from service.sharing.gate import Released
 from service.sharing.installation import Installation
 from service.sharing.verification import Problem, verify_all
 from service.store import logs
 from tests.support.faults import MACHINE_HERE, Small, small
 from tests.support.log_asks import mixed_ask
+from tests.support.two_officers import relabel_within
 
 LOGS: Final = ("GBR", "JPN", "officers")
 _ROUNDS: Final = 66
@@ -103,7 +103,7 @@ def target(folder: Path) -> Target:
         assert all(isinstance(outcome, Released) for outcome in outcomes)
         if turn % 2 == 0:
             with installation.acts.act("item.relabel", MACHINE_HERE) as act:
-                relabel(act, world.items["sea"], portion_id=None, marking=_MARKINGS[turn // 2 % 2], label=None, reason="a test")
+                relabel_within(act, world.items["sea"], _MARKINGS[turn // 2 % 2])
         for log, size, note in _heads(raw):
             checkpoints[log].append((size, note))
         if turn == _ROUNDS // 2:

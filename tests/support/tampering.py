@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from service.errors import Broken, NotVisible, ProofError
 from service.releaselog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from service.releaselog.facts import facts
 from service.releaselog.leaf import canonical, seal
 from service.releaselog.merkle import TILE_WIDTH, Frontier, completed_tiles, consistency_proof, leaf_hash, root, verify_consistency
+from service.releaselog.notes import Signer
 from service.releaselog.receipt import verify_receipt
 from service.releaselog.tiles import TilePath, decode_bundle
 from service.sharing import audit
@@ -244,11 +246,29 @@ def entries_of(raw: sqlite3.Connection, log: str) -> list[Rewritten]:
     return [Rewritten(*row) for row in rows]
 
 
+def real_signer(target: Target, origin: str) -> Signer:
+    """The log's own key, taken out of its file."""
+    return Signer(origin, (target.data / "keys" / "log.key").read_bytes())
+
+
+def derive_facts(target: Target, log: str) -> None:
+    """Make the rows that say what records say agree with them, as one who knows of them would."""
+    raw = target.raw
+    (log_id,) = raw.execute("SELECT id FROM log WHERE name = ?", (log,)).fetchone()
+    raw.execute("DELETE FROM log_fact WHERE log_id = ?", (log_id,))
+    for entry in entries_of(raw, log):
+        for fact in facts(json.loads(entry.record)):
+            raw.execute("INSERT OR IGNORE INTO fact (kind, value) VALUES (?, ?)", fact)
+            (fact_id,) = raw.execute("SELECT id FROM fact WHERE kind = ? AND value = ?", fact).fetchone()
+            row = (fact_id, entry.at, log_id, entry.position)
+            raw.execute("INSERT INTO log_fact (fact_id, at, log_id, position) VALUES (?, ?, ?, ?)", row)
+
+
 def write_history(target: Target, log: str, entries: list[Rewritten], *, in_columns: bool = True) -> None:
     """Write a log anew out of these entries, as one who has the key: hashes, tiles, kept checkpoints and head, all signed and in order."""
     raw = target.raw
     (log_id, origin) = raw.execute("SELECT id, origin FROM log WHERE name = ?", (log,)).fetchone()
-    signer = target.installation.ledger.signer(origin)
+    signer = real_signer(target, origin)
     kept = {size for (size,) in raw.execute("SELECT size FROM log_checkpoint WHERE log_id = ?", (log_id,))}
     for table in ("log_entry", "log_tile", "log_checkpoint"):
         raw.execute(f"DELETE FROM {table} WHERE log_id = ?", (log_id,))
@@ -277,3 +297,4 @@ def write_history(target: Target, log: str, entries: list[Rewritten], *, in_colu
         "UPDATE log SET size = ?, frontier = ?, root = ?, at = ?, checkpoint = ? WHERE id = ?",
         (frontier.size, frontier.to_bytes(), frontier.root(), at, note, log_id),
     )
+    derive_facts(target, log)

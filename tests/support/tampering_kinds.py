@@ -19,7 +19,7 @@ from service.releaselog.merkle import TILE_WIDTH, completed_tiles, inclusion_pro
 from service.releaselog.notes import Signer
 from service.releaselog.receipt import Proof, write_proof
 from tests.support.interop_cases import flipped
-from tests.support.tampering import LOGS, HeldReceipt, Target, entries_of, write_history
+from tests.support.tampering import LOGS, HeldReceipt, Target, derive_facts, entries_of, real_signer, write_history
 
 PARTNER_LOGS: Final = ("GBR", "JPN")
 
@@ -163,6 +163,7 @@ def _closed_up(target: Target, randomness: random.Random) -> Changed:
     log, log_id, index = _place(target, randomness, margin=1)
     _deleted_at(target, log_id, index)
     _move(target.raw, log_id, index + 1, -1)
+    derive_facts(target, log)
     return Changed(log, index)
 
 
@@ -194,6 +195,7 @@ def _inserted(target: Target, randomness: random.Random) -> Changed:
         "SELECT item_id, at, log_id, ?, version FROM log_item WHERE log_id = ? AND position = ?",
         (index, log_id, index + 1),
     )
+    derive_facts(target, log)
     return Changed(log, index)
 
 
@@ -203,6 +205,7 @@ def _exchanged(target: Target, randomness: random.Random) -> Changed:
     for table in ("log_entry", "log_item"):
         for old, new in ((index, -1), (index + 1, index), (-1, index + 1)):
             target.raw.execute(f"UPDATE {table} SET position = ? WHERE log_id = ? AND position = ?", (new, log_id, old))
+    derive_facts(target, log)
     return Changed(log, index)
 
 
@@ -312,7 +315,7 @@ KINDS["head-time"] = _head("at", lambda _t, _l, old, randomness: int(old) + rand
 KINDS["head-checkpoint-edited"] = _head("checkpoint", lambda _t, _l, old, randomness: _edited(str(old), randomness))
 KINDS["head-checkpoint-of-another-root"] = _head(
     "checkpoint",
-    lambda target, log, old, randomness: _other_root(str(old), randomness, target.installation.ledger.signer(target.origins[log])),
+    lambda target, log, old, randomness: _other_root(str(old), randomness, real_signer(target, target.origins[log])),
 )
 KINDS["head-checkpoint-by-a-foreign-key"] = _head(
     "checkpoint",
@@ -343,7 +346,7 @@ KINDS["kept-checkpoint-edited"] = _kept(lambda _t, _l, size, note, randomness: (
 KINDS["kept-checkpoint-of-another-root"] = _kept(
     lambda target, log, size, note, randomness: (
         size,
-        _other_root(note, randomness, target.installation.ledger.signer(target.origins[log])),
+        _other_root(note, randomness, real_signer(target, target.origins[log])),
     )
 )
 KINDS["kept-checkpoint-by-a-foreign-key"] = _kept(
@@ -477,7 +480,7 @@ def _logs_exchanged(target: Target, _randomness: random.Random) -> Changed:
 @_kind("log-deleted")
 def _log_deleted(target: Target, randomness: random.Random) -> Changed:
     log, log_id, index = _place(target, randomness, PARTNER_LOGS)
-    for table in ("log_entry", "log_item", "log_tile", "log_checkpoint"):
+    for table in ("log_entry", "log_item", "log_fact", "log_tile", "log_checkpoint"):
         target.raw.execute(f"DELETE FROM {table} WHERE log_id = ?", (log_id,))
     target.raw.execute("DELETE FROM log WHERE id = ?", (log_id,))
     return Changed(log, index)
@@ -618,7 +621,7 @@ def _fork(target: Target, randomness: random.Random) -> Changed:
     leaves = [one.receipt.leaf.encode("utf-8") for one in target.receipts[log]]
     hashes = [leaf_hash(one) for one in [*leaves[:index], leaf.encode("utf-8"), *leaves[index + 1 :]]]
     origin = target.origins[log]
-    note = sign_checkpoint(Checkpoint(origin, len(hashes), root(hashes)), target.installation.ledger.signer(origin))
+    note = sign_checkpoint(Checkpoint(origin, len(hashes), root(hashes)), real_signer(target, origin))
     tiles = {(tile.level, tile.index): tile.hashes for tile in completed_tiles(0, hashes, lambda _level, _index, _width: ())}
 
     def read(level: int, place: int, width: int) -> list[bytes]:

@@ -65,9 +65,10 @@ def tamper(attacked: Target, row: dict[str, str], *, places: int, seed: int) -> 
     """Change, look by every means, undo; again at other places."""
     for number in range(places):
         place = f"{row['kind']}, seed {seed}, place {number}"
-        changed = KINDS[row["kind"]](attacked, random.Random(f"{row['kind']} {seed} {number}"))
-        attacked.raw.commit()
+        changed = None
         try:
+            changed = KINDS[row["kind"]](attacked, random.Random(f"{row['kind']} {seed} {number}"))
+            attacked.raw.commit()
             if changed.receipt is None or number == 0:  # a receipt is changed elsewhere than in the database
                 _look_inside(attacked, row, changed, place)
             found = {"receipt": _receipt(attacked, changed), "checkpoint": None, "reading": None}
@@ -78,7 +79,7 @@ def tamper(attacked: Target, row: dict[str, str], *, places: int, seed: int) -> 
                 assert row[means] != "found" or reason is not None, f"{place}: not found by {means}"
                 assert row[means] != "silent" or reason is None, f"{place}: found by {means}, which the table says is silent: {reason}"
         finally:
-            if changed.undo is not None:
+            if changed is not None and changed.undo is not None:
                 changed.undo()
             attacked.restore()
     assert by_verify(attacked) is None, "what was changed was not undone"

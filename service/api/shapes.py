@@ -1016,7 +1016,8 @@ class Done(_Answer):
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+"""In words; without NUL, which no text in PostgreSQL can hold."""
 
 
 class Because(_Request):

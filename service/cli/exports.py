@@ -100,6 +100,9 @@ def export(
 
 def verifier(
     sha256: Annotated[bool, typer.Option("--sha256", help="Print the digest of the verifier, and not the verifier.")] = False,
+    data: Data = None,
+    policies: Policies = None,
+    token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """Print the offline verifier: one file, to be taken to another machine. `entente log verifier > verify_entente.py`."""

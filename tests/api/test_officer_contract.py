@@ -488,7 +488,7 @@ def test_a_bundle_is_uploaded_published_and_rolled_back(own: Service, stricter: 
     assert [one["digest"] for one in history["publications"]] == [DIGEST]
     assert list(history["publications"][0]) == ["digest", "act", "at", "client"]
     published = ok(own.post("officer", f"/v1/officer/policies/{uploaded['digest']}/publish"))
-    assert list(published) == ["digest", "act", "event_id", "timeline"]
+    assert list(published) == ["digest", "act", "event_id", "timeline", "findings"]
     entry = own.get("auditor", f"/v1/audit/releases/{published['event_id']}").json()
     assert entry["face"]["type"] == "policy.publish"
     details = entry["record"]["details"]

@@ -697,6 +697,7 @@ def test_checkpoint_and_tiles_are_the_whole_log(own: Service) -> None:
 
 def test_every_own_answer_is_not_to_be_stored(service: Service) -> None:
     event = service.get("jpn", "/v1/items").headers["release-event"]
+    assert service.installation.rootlog.append() is not None
     for method, path, access in routes():
         if access is Access.PARTNER:
             filled = path.replace("{event_id}", event).replace("{path:path}", "0/000.p/1")

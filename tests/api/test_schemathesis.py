@@ -85,6 +85,7 @@ SCHEMA = schemathesis.openapi.from_dict(closed(DOCUMENT))
 def fuzzed(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = copied(demo_folder, tmp_path_factory.mktemp("fuzzed") / "data")
     with service_in(folder, rate_burst=10_000_000) as opened:
+        assert opened.installation.rootlog.append() is not None
         yield opened
 
 
@@ -120,7 +121,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "code": ["IND", "SGP"],
         "partner": ["JPN"],
         "log": ["JPN", "officers"],
-        "index": ["0", "1", "999"],
+        "index": ["0"],
         "size": [1, 2],
         "format": ["bundle", "csv", "html"],
         "proposal": ["1"],
@@ -209,7 +210,9 @@ def _label_waiting(service: Service, path: str) -> relabelling.Pending:
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
-    who = {Role.PARTNER: "jpn", Role.OFFICER: "officer", Role.AUDITOR: "auditor", None: None}[ROLES[method, path]]
+    who = {Role.PARTNER: "jpn", Role.OFFICER: "officer", Role.AUDITOR: "auditor", Role.OPERATOR: "operator", None: None}[
+        ROLES[method, path]
+    ]
     operation = SCHEMA[path][method]
     chosen = random.Random(path)
     seen = set()
@@ -240,7 +243,7 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
         if path == "/v1/officer/events":
             _stored_to_wait(fuzzed, "the end of the exercise")
         if path.endswith("/{id}/obstacles"):
-            more["query"] = {"partner": "JPN"}
+            parameters["id"] = _stored_to_wait(fuzzed, "an event for obstacles")
         if path == "/v1/audit/reviews" and method == "POST":
             more = {"body": {"event_id": known["event_id"][0], "mark": "escalated"}, "media_type": "application/json"}
         wanted = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "query" and one.get("required")]

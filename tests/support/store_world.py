@@ -25,6 +25,8 @@ from service.store.times import micros
 from tests.support.two_officers import publish_as_two, relabel_within
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+INDEX_OF_LOGS = {"fact", "log_fact", "fact_mark"}
+"""Tables that a look brings up to date with the logs before it is answered: derived from them, and checked against them."""
 OFFICER = Actor("c_officer_of_the_tests", "/v1/officer")
 
 

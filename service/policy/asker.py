@@ -20,15 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count
+from itertools import chain
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
 from service.policy.effects import Effect
 from service.policy.functions import Kind
 from service.policy.masks import NotCompiled, Rows, bits, plain
 from service.policy.matcher import And, Atom, Formula, Not, Or, Parts, atoms_of, parts_of
-from service.policy.verdict import Explained, Missed, Verdict
+from service.policy.verdict import Explained, Missed, Misses, Verdict
 
 COLUMNS_MAX = 4
 """Columns of one factor; a wider one would be a table with an entry for nearly every label."""
@@ -195,14 +195,14 @@ class Asker:
         self._elements: dict[Atom, dict[tuple[Any, ...], int]] = {atom: {} for atom in policy.rows.atoms}
         self._verdicts: dict[int, Verdict] = {}
         # By what each factor comes to: many values are alike to an asker, and explanations of the same are the same.
-        self._explanations: dict[tuple[int, ...], Explained] = {}
+        self._explanations: dict[tuple[_Near, ...], Explained] = {}
         self._missed = {atom: _Missed(self, atom) for atom in policy.met}
         self._factors = self._factored([(self._compact(mask), conjunct) for mask, conjunct in remaining])
         self._of_asker = [(atom, self._compact(flip)) for atom, flip in flips]
         self.decide, self.allows, self.explain = _written(policy.width, policy.effect, tuple(factor.columns for factor in self._factors))(
             self._verdicts, [factor.table for factor in self._factors], [factor.near for factor in self._factors],
-            [factor.kinds for factor in self._factors], self._explanations, self._remember,
-            self._zero, self._one, self._ones, self._allow, self._deny, self.missed(self._of_asker),
+            self._explanations, policy.kept, Misses, self._near(0, self._one, self._of_asker),
+            self._zero, self._ones, self._allow, self._deny,
         )  # fmt: skip
 
     decide: Callable[[Any], Verdict]
@@ -258,25 +258,25 @@ class Asker:
             as `mask`.
         """
         zero, one = self._zero, self._one
-        flips = [self._of_asker]
+        flips: list[Sequence[tuple[Atom, int]]] = [self._of_asker]
         for factor in self._factors:
-            fails, flipped, _, of_factor = factor.near_of(request)
-            one = one & ~fails | zero & flipped
-            zero &= ~fails
-            flips.append(of_factor)
+            near = factor.near_of(request)
+            one = one & ~near.fails | zero & near.flipped
+            zero &= ~near.fails
+            flips.append(near.flips)
         one &= self._allow
         return [(self._picks[row], atom) for atom, flip in chain.from_iterable(flips) for row in bits(one & flip)]
 
-    def missed(self, flips: Sequence[tuple[Atom, int]]) -> _Missed | _MissedBySeveral:
-        """By rows, which rules miss by these atoms."""
-        return self._missed[flips[0][0]] if len(flips) == 1 else _MissedBySeveral(self, flips)
+    def _near(self, fails: int, flipped: int, flips: Sequence[tuple[Atom, int]]) -> _Near:
+        missed = self._missed[flips[0][0]] if len(flips) == 1 else _MissedBySeveral(self, flips)
+        return _Near(fails, flipped, missed, flips)
 
     def forget(self) -> None:
         """Empty the tables."""
         for factor in self._factors:
             factor.table.clear()
             factor.near.clear()
-            factor.kinds.clear()
+            factor.alike.clear()
         for elements in self._elements.values():
             elements.clear()
         for missed in self._missed.values():
@@ -463,16 +463,14 @@ class Asker:
 class _Factor:
     """The conditions that read the same columns: a table from values to the rows that meet all of them."""
 
-    __slots__ = ("_alike", "_asker", "_exposed", "_key", "_number", "_parts", "columns", "kinds", "near", "table")
+    __slots__ = ("_asker", "_exposed", "_key", "_parts", "alike", "columns", "near", "table")
 
     def __init__(self, asker: Asker, columns: tuple[int, ...]) -> None:
         self.columns = columns
         self.table: dict[Any, int] = {}
-        self.near: dict[Any, tuple[int, int, _Missed | _MissedBySeveral, list[tuple[Atom, int]]]] = {}
-        self.kinds: dict[Any, int] = {}
-        """A number for each value; values with the same one are the same to `near`. Numbers are not used again."""
-        self._alike: dict[tuple[Any, ...], int] = {}
-        self._number: Final = count()
+        self.near: dict[Any, _Near] = {}
+        self.alike: dict[tuple[Any, ...], _Near] = {}
+        """Values that come to the same share one object, so that explanations are found by which objects they are made of."""
         self._asker = asker
         self._key: Callable[[Sequence[Any]], Any] = itemgetter(*columns)
         self._parts: list[tuple[int, Formula]] = []
@@ -498,7 +496,7 @@ class _Factor:
             self._asker._remember(self.table, key, found, 1)
         return found
 
-    def near_of(self, request: Sequence[Any]) -> tuple[int, int, _Missed | _MissedBySeveral, list[tuple[Atom, int]]]:
+    def near_of(self, request: Sequence[Any]) -> _Near:
         """The rows that fail the conditions, those of them that one condition fails, and which."""
         key = self._key(request)
         found = self.near.get(key)
@@ -516,9 +514,8 @@ class _Factor:
                 met |= self._asker._ones & ~mask
                 failed = failed & met | holds & missed
                 holds &= met
-            found = (self._asker._ones ^ holds, failed, self._asker.missed(flips), flips)
+            found = self.alike.setdefault((holds, failed, *flips), self._asker._near(self._asker._ones ^ holds, failed, flips))
             self._asker._remember(self.near, key, found, 4)
-            self.kinds[key] = self._alike.setdefault((holds, failed, *flips), next(self._number))
         return found
 
     def _values(self, key: Any) -> dict[int, Any]:
@@ -537,6 +534,25 @@ class _Factor:
             return found
 
         return of
+
+
+class _Near:
+    """What the conditions of a factor, or those on the asker alone, come to; one and the same only to itself."""
+
+    __slots__ = ("fails", "flipped", "flips", "missed")
+
+    def __init__(self, fails: int, flipped: int, missed: _Missed | _MissedBySeveral, flips: Sequence[tuple[Atom, int]]) -> None:
+        self.fails = fails
+        """The rows that fail."""
+        self.flipped = flipped
+        """Those of them that one condition fails."""
+        self.missed = missed
+        self.flips = flips
+
+    def rules(self, rows: int) -> tuple[Missed, ...]:
+        """Of rows that fail here alone, which condition each misses."""
+        rows &= self.flipped
+        return self.missed[rows] if rows else ()
 
 
 class _Missed(dict[int, tuple[Missed, ...]]):
@@ -647,9 +663,9 @@ def _written(width: int, effect: Effect, factors: tuple[tuple[int, ...], ...]) -
     keys = [", ".join(f"r{column}" for column in columns) for columns in factors]
     met = " & ".join(f"T{number}[{key}]" for number, key in zip(numbers, keys, strict=True))
     lines = [
-        "def make(V, tables, nears, kinds, E, keep, Z, ns, ones, allow, deny, ms):",
-        *(f"    T{number}, N{number}, K{number} = tables[{number}], nears[{number}], kinds[{number}]" for number in numbers),
-        "    get = E.get",
+        "def make(V, tables, nears, E, kept, Misses, s, Z, ones, allow, deny):",
+        *(f"    T{number}, N{number} = tables[{number}], nears[{number}]" for number in numbers),
+        "    get, outside = E.get, ones ^ Z",
         "    def decide(request):",
         f"        {values}, = request",
         f"        return V[{' & '.join(('Z', met)) if met else 'Z'}]",
@@ -659,31 +675,26 @@ def _written(width: int, effect: Effect, factors: tuple[tuple[int, ...], ...]) -
         f"        return {_ALLOWED[effect]}",
         "    def explain(request):",
         f"        {values}, = request",
-        f"        kind = ({''.join(f'K{number}[{key}], ' for number, key in zip(numbers, keys, strict=True))})",
+        # One lookup a factor, as for a decision; what follows works on its result.
+        *(f"        n{number} = N{number}[{key}]" for number, key in zip(numbers, keys, strict=True)),
+        f"        kind = ({''.join(f'n{number}, ' for number in numbers)})",
         "        found = get(kind)",
         "        if found is not None:",
         "            return found",
         # Rows that fail once or more, and twice or more.
-        "        once, twice = ones ^ Z, 0",
+        "        once, twice = outside, 0",
     ]
-    for number, key in zip(numbers, keys, strict=True):
+    for number in numbers:
         lines += [
-            f"        fails, n{number}, m{number}, _ = N{number}[{key}]",
+            f"        fails = n{number}.fails",
             "        twice |= once & fails" if number else "        twice = once & fails",
             "        once |= fails",
         ]
     lines += [
         "        verdict = V[ones ^ once]",
-        "        o = (once ^ twice) & allow",
-        "        near = ()",
-        "        if verdict.allowed:",
-        "            o = 0",
-    ]
-    for number in ("s", *numbers):
-        lines += [f"        n = o & n{number}", "        if n:", f"            near += m{number}[n]"]
-    lines += [
-        "        found = verdict, near",
-        "        keep(E, kind, found, 2)",
+        "        o = 0 if verdict.allowed else (once ^ twice) & allow",
+        "        E[kind] = found = verdict, Misses(o, s, kind) if o else ()",
+        "        kept.count += 2",
         "        return found",
         "    return decide, allows, explain",
     ]

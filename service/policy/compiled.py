@@ -92,7 +92,8 @@ class CompiledEngine(casbin.Enforcer):  # type: ignore[misc]  # pycasbin has no 
     def explain(self, request: Request) -> Explained:
         """The verdict with all its rows; where it does not allow, the nearest misses: conditions, each with the rules that fail it alone.
 
-        Never raises. `near_misses` says the same in words.
+        Which rows these are is found with the verdict; their rules are written when they are first read. Never raises.
+        `near_misses` says the same in words.
         """
         try:
             return self._explaining[self._key(request)](request)

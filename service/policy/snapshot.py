@@ -8,7 +8,7 @@ Withhold is what every branch falls back to: an unknown name, an exception, a re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -78,8 +78,8 @@ class Explanation:
 
     decision: Decision
     referable: tuple[str, ...] = ()
-    missed: tuple[Missed, ...] = ()
-    refer_missed: tuple[Missed, ...] = ()
+    missed: Sequence[Missed] = ()
+    refer_missed: Sequence[Missed] = ()
     _told: Callable[[str], tuple[NearMiss, ...]] | None = None
     _action: str = ""
 

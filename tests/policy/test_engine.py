@@ -519,6 +519,23 @@ def test_one_asker_is_answered_the_fast_way() -> None:
                 assert engine._explaining[key](request) == explained
 
 
+def test_near_misses_read_later_are_those_of_their_moment() -> None:
+    """Their rules are written when they are read: also after everything remembered has been forgotten, and others have been asked."""
+    engine, fresh = _shipped(), _shipped()
+    requests = [
+        request_of(partner, "release", label, "none") for partner in sorted(BUNDLE.scheme.partners) for label in list(_labels())[::37]
+    ]
+    kept = [engine.explain(request) for request in requests]
+    for asker in engine._askers.values():
+        assert asker is not None
+        asker.forget()
+    again = [engine.explain(request) for request in requests]
+    found = [(verdict, tuple(near)) for verdict, near in kept]
+    assert found == [(verdict, tuple(near)) for verdict, near in again]
+    assert found == [(verdict, tuple(near)) for verdict, near in (fresh.explain(request) for request in reversed(requests))][::-1]
+    assert any(near for _, near in found)
+
+
 def test_stock_casbin_is_safe_to_ask_from_many_threads() -> None:
     """Concurrent `ast.parse` raises spurious errors on Python 3.11; here a spurious error would be a spurious refusal."""
     engine = build_engine(EngineKind.STOCK, model=(POLICIES / "model.conf").read_text(), rows=BUNDLE.casbin_rows(NOW), scheme=BUNDLE.scheme)

@@ -125,6 +125,11 @@ def _place_that_moves_with_what_is_withheld(patch: Patch) -> None:
         latest = max(changed_at for changed_at, _ in item.portions)
         return tuple(dataclasses.replace(one, visible_since=max(one.visible_since, latest)) for one in offers(item, *rest, at=at))
 
+    def whole(shapes: Any, _: object) -> Any:
+        """What is withheld is left out before offers are made; here it is not."""
+        return enumerate(shapes._items)
+
+    patch.setattr(visibility._Shapes, "seen_by", whole)
     patch.setattr(visibility, "offers", changed)
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from tests.support.debian import program
 
 ROOT: Final = Path(__file__).parents[2]
-SECONDS_MAX: Final = 120
+SECONDS_MAX: Final = 300
 _FENCE: Final = re.compile(r"^```(?P<kind>[a-z]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = "=== block "
 

@@ -96,6 +96,7 @@ class _Running:
             self._content: Final = _gathered(made.content(format_))
             self._stack.callback(self._content.close)
             self._next: bytes | None = next(self._content, None)
+        # Whatever it was goes on to whoever asked; the view of the database does not stay open for it.
         except BaseException:
             self._stack.close()
             raise

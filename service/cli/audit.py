@@ -13,7 +13,23 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from service.cli import filters
 from service.cli.difference import moment_asked
+from service.cli.filters import (
+    BundleDigest,
+    Categories,
+    ClientId,
+    Item,
+    Levels,
+    LogName,
+    Outcomes,
+    Partner,
+    ReviewState,
+    Rule,
+    Since,
+    Type,
+    Until,
+)
 from service.cli.logs import IDS, log_app
 from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict, NotVisible
@@ -28,33 +44,27 @@ from service.store import reviews as stored
 from service.store.logs import Position
 from service.store.times import micros, text_of
 
-_FILTER: Final = {"show_default": False}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-Partner = Annotated[str, typer.Option("--partner", help="The log of this partner.", **_FILTER)]
-Since = Annotated[str, typer.Option("--since", help="From this day or time (UTC) on.", metavar="TIME", **_FILTER)]
-Until = Annotated[str, typer.Option("--until", help="Before this day or time (UTC).", metavar="TIME", **_FILTER)]
 
 
 @log_app.command()
 def releases(
     partner: Partner = "",
-    item: Annotated[str, typer.Option("--item", help="Entries that name this item.", **_FILTER)] = "",
-    level: Annotated[list[str] | None, typer.Option("--level", help="Among the labels decided on; may be repeated.", **_FILTER)] = None,
-    category: Annotated[list[str] | None, typer.Option("--category", help="Among their categories; may be repeated.", **_FILTER)] = None,
-    outcome: Annotated[
-        list[str] | None, typer.Option("--outcome", help="`release`, `in_part`, `refer`, `withhold`; may be repeated.", **_FILTER)
-    ] = None,
-    type_: Annotated[str, typer.Option("--type", help="`list`, `item`, `file`, or an act's or look's.", **_FILTER)] = "",
-    rule: Annotated[str, typer.Option("--rule", help="A rule that made the outcome of an item.", **_FILTER)] = "",
-    bundle: Annotated[str, typer.Option("--bundle", help="The digest of the policy decided by.", **_FILTER)] = "",
-    client: Annotated[str, typer.Option("--client", help="Who asked.", **_FILTER)] = "",
-    review: Annotated[str, typer.Option("--review", help="Where auditors' marks brought it.", **_FILTER)] = "",
-    log: Annotated[str, typer.Option("--log", help="A log by name, `officers` among them.", **_FILTER)] = "",
+    item: Item = "",
+    level: Levels = None,
+    category: Categories = None,
+    outcome: Outcomes = None,
+    type_: Type = "",
+    rule: Rule = "",
+    bundle: BundleDigest = "",
+    client: ClientId = "",
+    review: ReviewState = "",
+    log: LogName = "",
     since: Since = "",
     until: Until = "",
     denied: Annotated[bool, typer.Option("--denied", help="What was refused: `--outcome withhold --outcome refer`.")] = False,
-    saved: Annotated[str, typer.Option("--saved", help="The filters kept under this name, and those given here.", **_FILTER)] = "",
-    save: Annotated[str, typer.Option("--save", help="Keep these filters under this name.", **_FILTER)] = "",
+    saved: Annotated[str, typer.Option("--saved", help="The filters kept under this name, and those given here.", show_default=False)] = "",
+    save: Annotated[str, typer.Option("--save", help="Keep these filters under this name.", show_default=False)] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest that match.")] = PAGE_LIMIT_DEFAULT,
     data: Data = None,
     policies: Policies = None,
@@ -63,16 +73,15 @@ def releases(
 ) -> None:
     """Entries of the release logs that match every filter, newest first; with `--json` one a line, opened."""
     outcomes = sorted({*(outcome or []), *(audit.DENIALS if denied else ())})
-    given: dict[str, Any] = {
-        "partner": partner, "item": item, "level": level, "category": category, "outcome": outcomes, "type": type_, "rule": rule,
-        "bundle": bundle, "client": client, "review": review, "log": log, "since": moment_asked(since, option="--since"),
-        "until": moment_asked(until, option="--until"),
-    }  # fmt: skip
+    named = filters.given(
+        partner=partner, item=item, level=level, category=category, outcome=outcomes, type=type_, rule=rule, bundle=bundle, client=client,
+        review=review, log=log, since=since, until=until,
+    )  # fmt: skip
     with opened(settings_of(data, policies)) as installation:
         actor = acting_as(installation, token, Role.AUDITOR)
-        asked = _saved(installation, saved) | {name: value for name, value in given.items() if value}
+        asked = _saved(installation, saved) | named
         filter_ = audit.filter_of(**asked)
-        told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()}
+        told = filters.as_json(asked)
         if save:
             if not _NAME.fullmatch(save):
                 raise typer.BadParameter("expected letters, digits, spaces and `._-`, at most 100", param_hint="--save")
@@ -206,7 +215,7 @@ def find_signals(
 def review(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Of the entry.")],
     mark: Annotated[Mark, typer.Argument(help="An escalation is closed by two different persons.")],
-    note: Annotated[str, typer.Option("--note", help="Why.", **_FILTER)] = "",
+    note: Annotated[str, typer.Option("--note", help="Why.", show_default=False)] = "",
     data: Data = None,
     policies: Policies = None,
     token: Token = "",
@@ -224,7 +233,7 @@ def review(
 
 @log_app.command("reviews")
 def list_reviews(
-    state: Annotated[State | None, typer.Option("--state", help="Where the marks brought it.", **_FILTER)] = None,
+    state: Annotated[State | None, typer.Option("--state", help="Where the marks brought it.", show_default=False)] = None,
     data: Data = None,
     policies: Policies = None,
     token: Token = "",

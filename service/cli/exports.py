@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
-from service.cli.audit import Partner, Since, Until
-from service.cli.difference import moment_asked
+from service.cli import filters
+from service.cli.filters import (
+    BundleDigest,
+    Categories,
+    ClientId,
+    Item,
+    Levels,
+    LogName,
+    Outcomes,
+    Partner,
+    ReviewState,
+    Rule,
+    Since,
+    Type,
+    Until,
+)
 from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Rejected
 from service.identity.clients import Role
@@ -23,8 +36,6 @@ from service.sharing.exports.tiles import static_tiles
 from service.sharing.exports.writing import to_file, to_folder
 from service.store.logs import AuditFilter
 
-_FILTER: Final[dict[str, Any]] = {"show_default": False}
-
 
 def export(
     out: Annotated[
@@ -33,19 +44,17 @@ def export(
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.BUNDLE,
     tiles: Annotated[Path | None, typer.Option("--tiles", help="A new folder for the log named by `--log`, as C2SP tlog-tiles.")] = None,
-    log: Annotated[str, typer.Option("--log", help="A log by name, `officers` among them.", **_FILTER)] = "",
+    log: LogName = "",
     partner: Partner = "",
-    item: Annotated[str, typer.Option("--item", help="Entries that name this item.", **_FILTER)] = "",
-    level: Annotated[list[str] | None, typer.Option("--level", help="Among the labels decided on; may be repeated.", **_FILTER)] = None,
-    category: Annotated[list[str] | None, typer.Option("--category", help="Among their categories; may be repeated.", **_FILTER)] = None,
-    outcome: Annotated[
-        list[str] | None, typer.Option("--outcome", help="`release`, `in_part`, `refer`, `withhold`; may be repeated.", **_FILTER)
-    ] = None,
-    type_: Annotated[str, typer.Option("--type", help="`list`, `item`, `file`, or an act's or look's.", **_FILTER)] = "",
-    rule: Annotated[str, typer.Option("--rule", help="A rule that made the outcome of an item.", **_FILTER)] = "",
-    bundle: Annotated[str, typer.Option("--bundle", help="The digest of the policy decided by.", **_FILTER)] = "",
-    client: Annotated[str, typer.Option("--client", help="Who asked.", **_FILTER)] = "",
-    review: Annotated[str, typer.Option("--review", help="Where auditors' marks brought it.", **_FILTER)] = "",
+    item: Item = "",
+    level: Levels = None,
+    category: Categories = None,
+    outcome: Outcomes = None,
+    type_: Type = "",
+    rule: Rule = "",
+    bundle: BundleDigest = "",
+    client: ClientId = "",
+    review: ReviewState = "",
     since: Since = "",
     until: Until = "",
     data: Data = None,
@@ -58,16 +67,14 @@ def export(
         raise typer.BadParameter("expected `--out` or `--tiles`, or both")
     if tiles is not None and not (log or partner):
         raise typer.BadParameter("`--tiles` writes one log, expected `--log`")
-    given: dict[str, Any] = {
-        "partner": partner, "item": item, "level": level, "category": category, "outcome": outcome, "type": type_, "rule": rule,
-        "bundle": bundle, "client": client, "review": review, "log": log, "since": moment_asked(since, option="--since"),
-        "until": moment_asked(until, option="--until"),
-    }  # fmt: skip
-    named = {name: value for name, value in given.items() if value}
+    named = filters.given(
+        partner=partner, item=item, level=level, category=category, outcome=outcome, type=type_, rule=rule, bundle=bundle, client=client,
+        review=review, log=log, since=since, until=until,
+    )  # fmt: skip
     asked = filter_of(**named) if named else AuditFilter()
     if asked is None:
         raise Rejected("`--partner` and `--log` name two logs, expected one of them", code="query")
-    query = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in named.items()}
+    query = filters.as_json(named)
     with opened(settings_of(data, policies)) as installation:
         actor = acting_as(installation, token, Role.AUDITOR)
         written = format_ if out is not None else "tiles"

@@ -59,6 +59,7 @@ def _held(bundle: Bundle, snapshot: Snapshot) -> Iterator[None]:
     """Every lock there is about the snapshots of a bundle, on both sides."""
     at = snapshot.since or NOW
     key = (bundle._stretch(at), frozenset[str](), EngineKind.COMPILED)
+    assert bundle.ahead._kept is not bundle._kept, "readers and those who look ahead share snapshots and locks"
     with ExitStack() as held:
         for side in (bundle, bundle.ahead):
             held.enter_context(side._kept.building(key))

@@ -39,6 +39,25 @@ def widened(before: Label, after: Label, *, scheme: Scheme) -> tuple[str, ...]:
     )
 
 
+def widened_through(
+    before: Sequence[tuple[int, int, Label]], after: Sequence[tuple[int, int, Label]], *, scheme: Scheme
+) -> tuple[str, ...]:
+    """The same of labels through time, at every moment ahead; each line once.
+
+    Args:
+        before: (from, until, label), in order and without gaps; `after` likewise, beginning and ending with it.
+    """
+    moments = sorted({start for stretches in (before, after) for start, _, _ in stretches})
+    lines = dict.fromkeys(
+        line for moment in moments for line in widened(_label_at(before, moment), _label_at(after, moment), scheme=scheme)
+    )
+    return tuple(lines)
+
+
+def _label_at(stretches: Sequence[tuple[int, int, Label]], moment: int) -> Label:
+    return next(label for start, until, label in stretches if start <= moment < until)
+
+
 def _level(before: str, after: str, *, scheme: Scheme) -> Iterable[str]:
     if before == after:
         return

@@ -16,6 +16,7 @@ from service.errors import Conflict, Rejected
 from service.labels.intake import check_label
 from service.labels.label import Label, LabelError
 from service.labels.markings import profile_of
+from service.labels.widening import widened_through
 from service.policy import Bundle
 from service.sharing import proposals
 from service.sharing.acts import Act
@@ -30,6 +31,10 @@ QUARANTINED: Final = "quarantined"
 REFUSED: Final = "refused"
 OVER_MARKED: Final = "over-marked"
 """The code of what is stored with a warning: its marking holds back what every portion allows."""
+WIDENS: Final = "widens"
+"""The code of a version that is refused: it would open what is stored already, which two officers do."""
+_TWO: Final = "relabel it first, which takes a second officer, and then send this version"
+_ANEW: Final = "withdraw the item, and load as one of its own what is to be released together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ class _Writer:
         before = catalogue.version_in_force(connection, known.id)
         portions = [] if before is None else [portion for portion, _ in catalogue.portions_of_version(connection, before.id)]
         stood = [] if before is None else catalogue.tear_lines_of_version(connection, before.id)
+        wider = None if draft.hold is not None else self._wider(draft, known.id, portions)
+        if wider is not None:
+            return Outcome(REFUSED, draft.ref, None, code=WIDENS, message=wider)
         outcome = self._write(draft, known.id, number, portions, was_whole=before is not None and before.whole, stood=stood)
         if outcome.result == STORED:
             catalogue.set_version_in_force(connection, known.id, number)
@@ -225,6 +233,35 @@ class _Writer:
         self._sets.extend(label_sets_ahead(item_id, list(timelines.values()), at=at))
         code = None if draft.over_marked is None else OVER_MARKED
         return Outcome(STORED, draft.ref, item_id, number, code, draft.over_marked)
+
+    def _wider(self, draft: ItemDraft, item_id: str, before: Sequence[PortionRecord]) -> str | None:
+        """What this version would open of content that is stored already, under the labels it has; None where it opens nothing.
+
+        Whoever loads content says what it is; what it is once stored, two officers change (`relabelling`). Else a feed that is read again
+        would put back what was raised since, and one officer could lower anything by sending it again.
+        """
+        act, scheme = self._act, self._act.policy().bundle.scheme
+        ahead = {
+            timeline_id: [(max(one.from_at, act.at), one.until, act.labels[one.label_id]) for one in stretches]
+            for timeline_id, stretches in catalogue.timelines_of(act.connection, [*(one.id for one in before), item_id], at=act.at).items()
+        }
+        stored: dict[tuple[object, ...], list[str]] = {}
+        for portion in before:
+            stored.setdefault(_content_of(portion), []).append(portion.id)
+        kept = 0
+        for number, drafted in enumerate(draft.portions):
+            kept += _content_of(drafted) in stored
+            after = [(max(from_at, act.at), until, label) for from_at, until, label in drafted.timeline if until > act.at]
+            # The same content may stand there more than once: it is as open already as wherever it is most open.
+            each = [widened_through(ahead[one], after, scheme=scheme) for one in stored.get(_content_of(drafted), ())]
+            if each and all(each):
+                return f"portion {number} is stored already, and {'; '.join(each[0])}: {_TWO}"
+        if item_id in ahead and kept > 1:
+            compiled = [(max(from_at, act.at), until, label) for from_at, until, label in draft.compilation or () if until > act.at]
+            lines = widened_through(ahead[item_id], compiled, scheme=scheme) if compiled else ("it has none any more",)
+            if lines:
+                return f"{kept} portions are stored already under a compilation, and {'; '.join(lines)}: {_ANEW}"
+        return None
 
     def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
         portion_id = secrets.token_urlsafe(16)

@@ -28,7 +28,7 @@ from service.identity.clients import NO_PURPOSE
 from service.labels.effective import Awaits, read_moment
 from service.labels.label import Label
 from service.labels.markings.base import shown
-from service.labels.widening import widened
+from service.labels.widening import widened_through
 from service.policy import Snapshot
 from service.releaselog.leaf import canonical
 from service.settings import EVENT_PORTIONS_MAX
@@ -371,15 +371,8 @@ def _declassified(before: Sequence[tuple[int, int, Label]], state: PolicyState, 
 
 def _reasons(moved: Moved, state: PolicyState, *, several: bool) -> list[str]:
     """Why a second officer must approve: whatever is wider than it was, at any moment ahead; each said once."""
-    moments = sorted({start for stretches in (moved.before, moved.after) for start, _, _ in stretches})
-    lines: dict[str, None] = {}
-    for moment in moments:
-        lines |= dict.fromkeys(widened(_at(moved.before, moment), _at(moved.after, moment), scheme=state.bundle.scheme))
+    lines = widened_through(moved.before, moved.after, scheme=state.bundle.scheme)
     return [f"{moved.kind} {moved.portion_id}: {line}" if several else line for line in lines]
-
-
-def _at(stretches: Sequence[tuple[int, int, Label]], moment: int) -> Label:
-    return next(label for start, until, label in stretches if start <= moment < until)
 
 
 def _whom(connection: Connection, state: PolicyState) -> list[tuple[str, str]]:

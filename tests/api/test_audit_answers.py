@@ -311,6 +311,7 @@ def test_a_query_that_could_not_be_asked_is_not_kept(busy: Service, body: dict[s
 # --- looks ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("told")
 def test_the_same_reading_is_one_leaf_in_ten_minutes_and_the_next_counts_it(busy: Service) -> None:
     busy.clock.advance(hours=1)
     path, query = "/v1/audit/releases", {"partner": "JPN", "limit": 1}

@@ -348,6 +348,84 @@ def test_an_item_twice_in_an_update_is_two_versions(installation: Installation) 
     assert stored_version(installation, "a") == 2
 
 
+JPN = "(S//REL TO USA, JPN)"
+HIGHEST = "SECRET//NOFORN"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        ({"marking": "(S//NF)"}, {"marking": "(U)"}, "the level is lowered from `SECRET` to `UNCLASSIFIED`"),
+        ({"marking": "(S//NF)"}, {"marking": JPN}, "`JPN` is added to the audience for release"),
+        ({"marking": JPN, "categories": ["CYBER"]}, {"marking": JPN}, "category `CYBER` is dropped"),
+        ({"marking": JPN, "originators": ["USA", "JPN"]}, {"marking": JPN}, "originator `JPN` is dropped"),
+        ({"marking": "(S//NF)"}, {"marking": "(S//NF)", "declassify_on": "2027-01-01"}, "the level is lowered from `SECRET`"),
+        ({"marking": JPN, "not_before": {"*": "2027-01-01"}}, {"marking": JPN}, "`JPN` is added to the audience for release"),
+    ],
+)
+@pytest.mark.parametrize("way", ["a version", "an import"])
+def test_a_version_opens_nothing_that_is_stored_already(
+    installation: Installation, way: str, was: dict[str, Any], becomes: dict[str, Any], told: str
+) -> None:
+    """Two officers do that, by relabelling it. Other words may come with any label: whoever loads them says what they are."""
+    title, text = {"kind": "title", "text": "T", "marking": "(U)"}, {"kind": "text", "text": "the same words"}
+    imported(installation, {"ref": "a", "marking": HIGHEST, "categories": ["MARITIME"], "portions": [title, text | was]})
+    version = {
+        "ref": "a",
+        "marking": HIGHEST,
+        "categories": ["MARITIME"],
+        "portions": [title, {"kind": "text", "text": "one more", "marking": "(U)"}, text | becomes],
+    }
+    before = (acts_so_far(installation), stored_version(installation, "a"))
+    if way == "an import":
+        report, totals = imported(installation, version, update=True)
+        assert totals == {"imported": 0, "quarantined": 0, "refused": 1}
+        assert (report["result"], report["code"]) == ("refused", "widens")
+        message = report["message"]
+    else:
+        with installation.database.reading() as connection:
+            known = catalogue.item_by_ref(connection, "a")
+        assert known is not None
+        with pytest.raises(Conflict) as raised:
+            store_one(installation, version, OFFICER, files=SentFiles(installation.database), item_id=known.id)
+        assert raised.value.code == "widens"
+        message = str(raised.value)
+    assert message.startswith("portion 2 is stored already, and ")
+    assert told in message
+    assert "which takes a second officer" in message
+    assert (acts_so_far(installation), stored_version(installation, "a")) == before
+    version["portions"][2]["text"] = "other words"
+    assert imported(installation, version, update=True)[-1]["refused"] == 0
+    version["portions"][2] = text | was
+    assert imported(installation, version, update=True)[-1]["refused"] == 0, "what a version no longer has is loaded, not stored"
+
+
+def test_a_version_may_raise_and_leave_out_and_say_again(installation: Installation) -> None:
+    imported(installation, item("a"))
+    raised = item("a", marking=HIGHEST)
+    raised["portions"][1]["marking"] = "(S//NF)"
+    for version in (item("a"), raised, raised, raised | {"portions": raised["portions"][1:]}):
+        assert imported(installation, version, update=True)[-1] == {"imported": 1, "quarantined": 0, "refused": 0}
+    report, _ = imported(installation, item("a"), update=True)
+    assert report["code"] == "widens", "a feed that is read again does not put back what was raised since"
+
+
+@pytest.mark.parametrize("compilation", [None, "SECRET//REL TO USA, JPN"])
+def test_a_version_leaves_no_compilation_behind_that_its_portions_were_stored_under(
+    installation: Installation, compilation: str | None
+) -> None:
+    portions = [{"kind": "text", "text": words, "marking": "(U)"} for words in ("one", "two", "three")]
+    imported(
+        installation, {"ref": "a", "marking": HIGHEST, "categories": ["MARITIME"], "portions": portions, "compilation": "SECRET//NOFORN"}
+    )
+    version = {"ref": "a", "marking": HIGHEST, "categories": ["MARITIME"], "portions": portions[1:]} | (
+        {} if compilation is None else {"compilation": compilation}
+    )
+    report, _ = imported(installation, version, update=True)
+    assert (report["code"], report["message"].split(" under ")[0]) == ("widens", "2 portions are stored already")
+    assert imported(installation, version | {"portions": portions[1:2]}, update=True)[-1]["refused"] == 0, "one alone compiles nothing"
+
+
 def test_a_version_in_quarantine_leaves_the_earlier_one_in_force(installation: Installation) -> None:
     report, _ = imported(installation, item("a"), item("a", marking=""), update=True)
     assert (report["line"], report["result"]) == (2, "quarantined")

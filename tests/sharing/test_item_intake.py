@@ -240,7 +240,7 @@ def test_portions_keep_their_ids_through_versions_in_which_they_do_not_change(wo
         pytest.param([text_portion("open"), text_portion("hidden, corrected", "(S//NF)")], id="a withheld portion changes"),
         pytest.param([text_portion("hidden", "(S//NF)"), text_portion("more", "(S//NF)"), text_portion("open")], id="one more"),
         pytest.param([text_portion("open")], id="it goes"),
-        pytest.param([text_portion("open"), text_portion("hidden", TO_JPN)], id="it goes to another partner"),
+        pytest.param([text_portion("open"), text_portion("hidden, corrected", TO_JPN)], id="it goes to another partner"),
         pytest.param([text_portion("open"), {"kind": "text", "text": "unmarked"}], id="a correction in quarantine"),
     ],
 )

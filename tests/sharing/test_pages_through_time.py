@@ -17,11 +17,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from service.errors import Conflict
 from service.labels.effective import DatedLabel, timeline
 from service.labels.intake import label_of
-from service.labels.label import Label
+from service.labels.label import UNRESTRICTED, Label
 from service.labels.markings import profile_of
 from service.policy import Bundle, read_bundle
+from service.sharing.catalogue import WIDENS
 from service.sharing.intake import Refusal
 from service.sharing.visibility import offers, rebuild
 from service.sharing.words import read_query
@@ -173,18 +175,32 @@ class History:
         ref = f"item-{len(self.model.items)}" if target is None else self.refs[target]
         value = item(ref, *(_portion(content, one) for content, one in labellings), **members)
         before = self.acted()
+        outcome, refused = None, None
         try:
             if target is None:
                 outcome = self.world.store(value)
             elif update_by_import:
-                assert self.world.load(value, update=True)[-1]["refused"] in (0, 1)
-                outcome = None
+                *reports, totals = self.world.load(value, update=True)
+                assert totals["refused"] in (0, 1)
+                refused = reports[0]["code"] if totals["refused"] else None
             else:
                 outcome = self.world.store(value, item_id=target)
         except Refusal as refusal:
             assert refusal.code == "compilation-too-loose"
             return
+        except Conflict as conflict:
+            assert conflict.code == WIDENS
+            refused = conflict.code
         at = self.acted()
+        if target is not None:
+            opened = self._opened(target, [(content, _labels(self.bundle, one, at)) for content, one in labellings], at + 1)
+            assert at == before or not opened, "a version opened what is stored already"
+        if refused == WIDENS:
+            assert at == before
+            # What is stored already no version opens; words that are not stored may come with any label.
+            anew = [(f"{content}x", number) for content, number in portions]
+            self.load(anew, whole=whole, compiled=compiled, target=target, update_by_import=update_by_import)
+            return
         if at == before:
             return  # refused by the importer, so nothing happened
         compilation = None
@@ -200,6 +216,17 @@ class History:
             return
         portions = [(content, _labels(self.bundle, one, at)) for content, one in labellings]
         self.model.new_version(target, whole=whole, portions=portions, compilation=compilation, at=at)
+
+    def _opened(self, target: str, portions: list[tuple[str, list[Row]]], at: int) -> bool:
+        """Whether content that is in force goes to somebody, by name or not, whom its label did not name; or is under fewer categories."""
+        stored = {one.content: _label_at(one.rows, at) for one in self.model.items[target].portions}
+        for content, rows in portions:
+            old, new = stored.get(content), _label_at(rows, at)
+            if old is not None and old.releasable_to != UNRESTRICTED and not set(new.releasable_to) <= set(old.releasable_to):
+                return True
+            if old is not None and not set(old.categories) <= set(new.categories):
+                return True
+        return False
 
     def relabel(self, target: str, portion: int | None, number: int) -> None:
         if "AUS" in LABELLINGS[number]["marking"] and "AUS" not in self.bundle.known_codes:

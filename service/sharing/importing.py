@@ -28,6 +28,7 @@ from service.policy import Bundle
 from service.settings import IMPORT_BATCH_ITEMS_MAX, IMPORT_LINE_BYTES_MAX
 from service.sharing.acts import Act, Actor
 from service.sharing.catalogue import QUARANTINED, REFUSED, Outcome, store_items
+from service.sharing.compaction import compact
 from service.sharing.installation import Installation
 from service.sharing.intake import FileSource, FindFile, ItemDraft, ItemReader, Refusal, parse_json, read_item
 from service.store import Database, catalogue
@@ -293,7 +294,10 @@ class Importer:
         self._reader = None
         for line in self._splitter.finish():
             self._take(line)
-        return [*self._flush(), dict(self._counts)]
+        reports = self._flush()
+        if self._counts["imported"] >= IMPORT_BATCH_ITEMS_MAX:
+            compact(self._installation.database)
+        return [*reports, dict(self._counts)]
 
     def _is_full(self) -> bool:
         return (

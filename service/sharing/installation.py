@@ -26,6 +26,7 @@ from service.policy import read_bundle
 from service.settings import IDEMPOTENCY_HOURS, Settings
 from service.sharing.acts import MACHINE, Actor, Acts, officers_draft
 from service.sharing.asks import CopyCache
+from service.sharing.compaction import Compactor
 from service.sharing.cursors import Cursors
 from service.sharing.examination import Examiner
 from service.sharing.gate import Clock, Gate
@@ -71,6 +72,7 @@ class Installation:
     rootlog: RootLog
     witnessing: Witnessing
     root_clock: RootClock
+    compactor: Compactor
     readings: Readings
     publishing: Publishing
     registry: Registry
@@ -90,10 +92,11 @@ class Installation:
             return self.world.in_force(connection)
 
     def start(self) -> None:
-        """Begin to serve: the writer of the log, the clock of the root log, and the keeper of the high-water mark."""
+        """Begin to serve: the writer of the log, the clock of the root log, and what keeps high-water mark and search index."""
         self.gate.start()
         self.root_clock.start()
         self.keeper.start()
+        self.compactor.start()
 
     def note_missing_mark(self, actor: Actor) -> None:
         """Put on record that there is no high-water mark beside a log that is not empty, and begin a new one. Once, when serving begins."""
@@ -201,11 +204,14 @@ def open_installation(
     witnessing = Witnessing(database=database, http=http, clock=clock)
     root_clock = RootClock(rootlog, interval_seconds=settings.root_interval_seconds, after=witnessing.submit)
 
+    compactor = Compactor(database)
+
     def close() -> None:
         # The gate first: the last root is of what was last released.
         gate.stop()
         root_clock.stop()
         keeper.stop()
+        compactor.stop()
         # A mark that is missing stays so until serving begins, which says it on record.
         if ledger.refusal is None and highwater.path.exists():
             keeper.keep()
@@ -228,6 +234,7 @@ def open_installation(
         rootlog=rootlog,
         witnessing=witnessing,
         root_clock=root_clock,
+        compactor=compactor,
         readings=readings,
         publishing=Publishing(acts=acts, database=database, ledger=ledger, world=world, examiner=examiner, clock=clock),
         registry=Registry(acts=acts, database=database, instance=instance.name, hasher=hasher),

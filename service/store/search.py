@@ -249,6 +249,26 @@ def clear(connection: Connection) -> None:
         connection.execute(text(f"DELETE FROM {table}"))
 
 
+def runs(connection: Connection) -> int:
+    """Of how many sorted pieces the full-text index is; each is asked for every word."""
+    return int(connection.execute(_RUNS).scalar_one()) if _is_sqlite(connection) else 1
+
+
+def merge_runs(connection: Connection, *, pages: int) -> bool:
+    """Write about so many pages on the way to a single run; whether there was anything to do."""
+    if runs(connection) <= 1:
+        return False
+    connection.execute(text("INSERT INTO search_index (search_index, rank) VALUES ('merge', :pages)"), {"pages": -pages})
+    return True
+
+
+# Each piece is looked for behind the one before: there are a handful, in tens of thousands of rows.
+_RUNS: Final = text(
+    "WITH RECURSIVE run(id) AS (SELECT MIN(segid) FROM search_index_idx UNION ALL "
+    "SELECT (SELECT MIN(segid) FROM search_index_idx WHERE segid > run.id) FROM run WHERE run.id IS NOT NULL) SELECT COUNT(id) FROM run"
+)
+
+
 def _terms(group_id: int, body: str, long: set[int]) -> list[str]:
     """What stands in the index for a row; notes its group in `long` where that is the group alone."""
     prefix = f"{group_id:x}x"

@@ -20,10 +20,11 @@ from service.errors import Busy, Conflict, Rejected
 from service.policy import read_directory
 from service.settings import FILE_BYTES_MAX, IMPORT_LINE_BYTES_MAX, Settings
 from service.sharing.acts import Actor
+from service.sharing.compaction import compact
 from service.sharing.importing import Importer, Line, LineSplitter, LocalFiles, SentFiles, import_items, store_one
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import Refusal
-from service.store import catalogue, logs, policies
+from service.store import catalogue, logs, policies, search
 from tests.support.two_officers import publish_as_two
 
 ROOT: Final = Path(__file__).parents[2]
@@ -341,6 +342,28 @@ def test_an_update_makes_a_new_version_in_which_unchanged_portions_stay_themselv
         title, text = held.portions
     assert text.portion.content == b"other words"
     assert title.portion.changed_at < text.portion.changed_at
+
+
+def in_batches(installation: Installation, name: str, count: int) -> list[dict[str, Any]]:
+    importer = Importer(installation, OFFICER, files=SentFiles(installation.database), batch_items_max=100)
+    return [*importer.feed(written(*(item(f"{name}/{number}") for number in range(count)))), *importer.finish()]
+
+
+def test_a_large_import_leaves_the_search_index_in_one_piece(installation: Installation) -> None:
+    assert in_batches(installation, "a", 900) == [{"imported": 900, "quarantined": 0, "refused": 0}]
+    with installation.database.reading() as connection:
+        assert search.runs(connection) > 4, "a small one does not write it anew"
+    in_batches(installation, "b", 1000)
+    with installation.database.reading() as connection:
+        assert search.runs(connection) == 1
+
+
+def test_where_another_holds_the_database_the_index_is_put_together_another_time(installation: Installation) -> None:
+    in_batches(installation, "a", 900)
+    with installation.database.releasing():
+        compact(installation.database)
+    with installation.database.reading() as connection:
+        assert search.runs(connection) > 4
 
 
 def test_an_item_twice_in_an_update_is_two_versions(installation: Installation) -> None:

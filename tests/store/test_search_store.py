@@ -235,6 +235,39 @@ def test_words_as_long_and_strange_as_they_come_are_kept_and_found(database: Dat
                 assert find(connection, word, effort=effort) == [f"item-{number}"]
 
 
+def test_runs_are_merged_in_steps_at_each_of_which_the_same_is_found(database: Database) -> None:
+    """Other rows that come in between are found too, and what was removed is not found again."""
+    with database.acting() as connection:
+        put(connection, [one(" first ")])
+        group = store.rows_of(connection, ["item-0"])["item-0"][0].group_id
+    for number in range(40):
+        with database.acting() as connection:
+            body = " ".join(f"word{number}x{place}" for place in range(300))
+            store.add_rows(connection, [Row(f"item {number}", f"portion {number}", group, f" {body} common ")])
+            replace_offers(connection, [(1, f"item {number}", [Offer(0, FOREVER, number + 1, 0, ())])])
+    with database.acting() as connection:
+        store.drop_rows(connection, "item 7")
+    there = [f"item {number}" for number in range(40) if number != 7]
+    with database.reading() as connection:
+        before = store.runs(connection)
+    assert (before > 4) == (connection.dialect.name == "sqlite")
+    steps = 0
+    while True:
+        with database.releasing() as connection:
+            more = store.merge_runs(connection, pages=1)
+        with database.reading() as connection:
+            assert find(connection, "common") == there
+            assert find(connection, "word9x17") == ["item 9"]
+            assert find(connection, "word7x17") == []
+        if not more:
+            break
+        steps += 1
+        assert steps < 1000
+    assert steps > 1 or before == 1
+    with database.reading() as connection:
+        assert store.runs(connection) == 1
+
+
 def test_a_word_of_another_group_is_no_word_of_this_one(database: Database) -> None:
     """The word stands in the index under the number of its group: no word can be taken for a number and a word."""
     with database.acting() as connection:

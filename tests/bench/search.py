@@ -22,6 +22,7 @@ from service.labels.label import Label
 from service.settings import Settings
 from service.sharing.acts import Actor
 from service.sharing.catalogue import store_items
+from service.sharing.compaction import compact
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import ItemDraft, PortionDraft
 from service.store.tables import FOREVER
@@ -112,6 +113,7 @@ def _build(data: Path, count: int) -> None:
     for start in range(0, count, _BATCH):
         drafts = [_draft(number, chance, sets, words, weights) for number in range(start, min(start + _BATCH, count))]
         _store(installation, drafts)
+    compact(installation.database)  # as an import does, and a running service
     installation.close()
 
 

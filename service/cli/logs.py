@@ -10,7 +10,8 @@ from service.cli.session import MACHINE_HERE, REFUSED, AsJson, Data, Policies, T
 from service.errors import Conflict, NotVisible, Rejected
 from service.identity.clients import Role
 from service.sharing.audit import receipt
-from service.sharing.rootlog import root_proof
+from service.sharing.ledger import ROOT
+from service.sharing.rootlog import rooted
 from service.sharing.verification import verify_all
 from service.store import logs
 
@@ -84,25 +85,22 @@ def prove(
                     f"event `{event_id}` is not covered by its log's checkpoint; run `entente log verify`", code="no-proof"
                 ) from None
             try:
-                under, root = root_proof(connection, installation.ledger, row.log)
+                under = None if row.log == ROOT else rooted(connection, installation.ledger, row.log)
             except NotVisible:
-                rooted = None
-            else:
-                keys = list(installation.ledger.vkeys(root.origin))
-                rooted = {**under.to_json(), "root": {"origin": root.origin, "key": keys[0], "keys": keys}}
+                under = None
         installation.acts.look("look.receipt", actor, [], {"event_id": event_id, "log": row.log})
     if as_json:
-        say({**proof.to_json(), **({} if rooted is None else {"root_proof": rooted})})
+        say({**proof.to_json(), **({} if under is None else {"root_proof": under})})
         return
     say(f"event {proof.event_id} is entry {row.position} of log {row.log}")
     say(f"key {proof.key}")
     say(f"leaf {proof.leaf}")
     say(proof.proof.rstrip("\n"))
-    if rooted is None:
+    if under is None:
         say("no root holds this log yet; one comes every minute while the service runs")
         return
-    say(f"root {rooted['root']['origin']}, key {rooted['root']['key']}; the whole root proof is in the answer to --json")
-    say(rooted["proof"].rstrip("\n"))
+    say(f"root {under['root']['origin']}, key {under['root']['key']}; the whole root proof is in the answer to --json")
+    say(under["proof"].rstrip("\n"))
 
 
 @log_app.command()

@@ -3,6 +3,7 @@
 
     python3 verify_entente.py export FOLDER_OR_ZIP --key KEY [--key KEY ...] [--seen CHECKPOINT ...]
     python3 verify_entente.py receipt RECEIPT.json --key KEY
+    python3 verify_entente.py root ROOT_PROOF.json --key KEY --key KEY_OF_THE_ROOT_LOG [--witness KEY ...] [--quorum N]
     python3 verify_entente.py entry ENTRY.json FOLDER_OR_ZIP --key KEY
 
 One file, for Python 3.11 or later with the package `cryptography` (for Ed25519); everything else is Python's own. It shares no code with
@@ -11,15 +12,18 @@ the service, so that a mistake made there is not made here again. Read it before
 KEY is the verifier's key of a log, `NAME+KEYID+BASE64`, as you had it from somebody you trust; `--keys FILE` takes several, one a
 line. An export holds keys too, but those only show that it fits together: whoever forged the one could have forged the other.
 `--seen` takes a checkpoint that somebody else holds, a partner for instance or a witness: it shows that the history was not written
-anew since.
+anew since. `--witness` takes the key of a witness (C2SP tlog-cosignature), who signs the root log only as it grows: it shows that
+one history was shown to all. `--quorum` says how many of those named must have signed; all, unless it is given. `export`, `receipt`
+and `root` take both; without them, signatures of witnesses are passed over, and counted.
 
 Exit codes:
 
     0   everything holds, under keys that you gave
     1   something does not hold; the first such thing is named
     2   it could not be read, or the command was not understood
-    3   everything fits together, but under a key out of the export or receipt itself, or a checkpoint given by `--seen` could
-        not be compared
+    3   everything fits together, but under a key out of the export, receipt or root proof itself, or a checkpoint given by
+        `--seen` could not be compared
+    4   everything fits together, but fewer of the witnesses that you named have signed than you ask for
 
 What is checked of an export, in this order:
 
@@ -29,7 +33,11 @@ What is checked of an export, in this order:
     (3) each log: that entries and the hashes of what is left out make the root (RFC 9162), and account for every entry exactly once;
     (4) each checkpoint: its signature (C2SP signed-note), its origin, its size and its root;
     (5) each policy bundle: its digest, and that every bundle an entry names is there;
-    (6) the counts in the manifest.
+    (6) the counts in the manifest;
+    (7) where there is one, each log's root proof: the head in its slot, the slot under a root, that root in the root log, and that the
+        log of the export continues this head (RFC 9162 section 2.1.4.2).
+
+A receipt out of `entente log prove` has a root proof with it, which is checked as in (7).
 
 What it cannot show: that what left the service is what the entries say (the receiver can: `copy_sha256` is the digest of his
 copy), that the entries left out do not match the query (ask for them: `entry` checks one), or, without `--seen`, that the log
@@ -50,17 +58,18 @@ from array import array
 from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
-HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN = 0, 1, 2, 3
+HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = 0, 1, 2, 3, 4
 FORMAT = "entente-export/1"
 OWN_LOGS = ("officers", "root")
 BLOCK = 1 << 20
 LEAF_BYTES_MAX = 65_535
 INTEGER_MAX = (1 << 53) - 1
+SLOTS = 1024
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 sha256 = hashlib.sha256
 
@@ -77,15 +86,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code."""
     parser = argparse.ArgumentParser(
         description="Check exports and receipts of an Entente release log.",
-        epilog="Exit codes: 0 holds, 1 does not, 2 not readable, 3 not proven.",
+        epilog="Exit codes: 0 holds, 1 does not, 2 not readable, 3 not proven, 4 not witnessed.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="export | receipt | entry")
-    for name, files in (("export", ("export",)), ("receipt", ("receipt",)), ("entry", ("entry", "export"))):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="export | receipt | root | entry")
+    for name, files in (("export", ("export",)), ("receipt", ("receipt",)), ("root", ("proof",)), ("entry", ("entry", "export"))):
         command = commands.add_parser(name)
         for file in files:
             command.add_argument(file, type=Path)
         command.add_argument("--key", action="append", default=[], help="a log's verifier's key, as you had it from elsewhere")
         command.add_argument("--keys", action="append", default=[], type=Path, help="a file of such keys, one a line")
+        if name != "entry":
+            command.add_argument("--witness", action="append", default=[], help="a witness's key, as you had it from the witness")
+            command.add_argument("--quorum", type=int, help="how many of these witnesses must have signed; by default all")
         if name == "export":
             command.add_argument("--seen", action="append", default=[], type=Path, help="a checkpoint that somebody else holds")
     asked = parser.parse_args(arguments)
@@ -93,32 +105,39 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listed_keys = [key for path in asked.keys for key in text_of(path.read_bytes(), str(path)).split()]
         keys = Keys([*asked.key, *listed_keys])
-        if asked.command == "export":
-            check_export(asked.export, keys, asked.seen, report)
-        elif asked.command == "receipt":
-            check_receipt(asked.receipt, keys, report)
-        else:
+        if asked.command == "entry":
             check_entry_beside(asked.entry, asked.export, keys, report)
+        else:
+            witnesses = Witnesses(asked.witness, asked.quorum)
+            if asked.command == "export":
+                check_export(asked.export, keys, asked.seen, witnesses, report)
+            elif asked.command == "receipt":
+                check_receipt(asked.receipt, keys, witnesses, report)
+            else:
+                check_root(asked.proof, keys, witnesses, report)
     except DoesNotHold as found:
         print(f"DOES NOT HOLD: {found}")
         return DOES_NOT_HOLD
     except (CouldNotRead, OSError, zipfile.BadZipFile) as error:
         print(f"could not read: {error}", file=sys.stderr)
         return COULD_NOT_READ
-    if report.unproven:
-        for reason in report.unproven:
-            print(f"NOT PROVEN: {reason}")
+    for reason in report.unproven:
+        print(f"NOT PROVEN: {reason}")
+    for reason in report.unwitnessed:
+        print(f"NOT WITNESSED: {reason}")
+    if report.unproven or report.unwitnessed:
         print("everything fits together, and that is all that is shown")
-        return NOT_PROVEN
+        return NOT_WITNESSED if report.unwitnessed else NOT_PROVEN
     print("everything holds")
     return HOLDS
 
 
 class Report:
-    """What is said along the way, and what was not proven."""
+    """What is said along the way, what was not proven, and what too few witnesses signed."""
 
     def __init__(self) -> None:
         self.unproven: list[str] = []
+        self.unwitnessed: list[str] = []
 
     def say(self, line: str) -> None:
         print(line)
@@ -202,7 +221,7 @@ class LogListed(NamedTuple):
     left_out: int
 
 
-def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> None:
+def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses, report: Report) -> None:
     export = Export(path)
     # (1): the manifest. Files that are read as streams are hashed as they go by.
     manifest = read_manifest(export)
@@ -280,6 +299,8 @@ def check_export(path: Path, keys: Keys, seen: list[Path], report: Report) -> No
         raise DoesNotHold(repeated_event(export, ids.repeats()))
     # (5): the bundles.
     check_bundles(export, set(listed), bundles)
+    # (7): the roots over these logs.
+    check_roots_of(export, logs, keys, own_keys, witnesses, report)
     for name in sorted(export.names - listed.keys() - {"manifest.json"}):
         report.say(f"remark: file `{name}` is not part of the export, and was not looked at")
 
@@ -915,18 +936,11 @@ def open_note(note: str, keys: list[Key]) -> str | None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    text, blank, rest = note.rpartition("\n\n")
-    if not blank or not rest.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
-        raise DoesNotHold("a signed note that is none")
-    text += "\n"
+    text, lines = signature_lines(note)
     signed = False
-    for line in rest[:-1].split("\n"):
-        found = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line)
-        if found is None:
-            raise DoesNotHold("a signed note with a signature line that is none")
-        signature = base64_of(found[2], "a signature")
+    for name, signature in lines:
         for key in keys:
-            if (found[1], signature[:4]) != (key.name, key.key_id):
+            if (name, signature[:4]) != (key.name, key.key_id):
                 continue
             try:
                 Ed25519PublicKey.from_public_bytes(key.public).verify(signature[4:], text.encode())
@@ -934,6 +948,24 @@ def open_note(note: str, keys: list[Key]) -> str | None:
                 raise DoesNotHold(f"the signature of key `{key.name}+{key.key_id.hex()}` does not hold") from None
             signed = True
     return text if signed else None
+
+
+def signature_lines(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """The text of a signed note, and (name, signature with the key id before it) of each line below it; nothing of it is checked yet.
+
+    Raises:
+        DoesNotHold: malformed.
+    """
+    text, blank, rest = note.rpartition("\n\n")
+    if not blank or not rest.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
+        raise DoesNotHold("a signed note that is none")
+    lines = []
+    for line in rest[:-1].split("\n"):
+        found = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line)
+        if found is None:
+            raise DoesNotHold("a signed note with a signature line that is none")
+        lines.append((found[1], base64_of(found[2], "a signature")))
+    return text + "\n", lines
 
 
 def head_of(text: str) -> Head:
@@ -1039,7 +1071,7 @@ class Compare:
 # --- receipts and single entries --------------------------------------------------------------------------------------
 
 
-def check_receipt(path: Path, keys: Keys, report: Report) -> None:
+def check_receipt(path: Path, keys: Keys, witnesses: Witnesses, report: Report) -> None:
     """A receipt, as `GET /v1/releases/{event_id}/receipt` and `entente log prove --json` give it."""
     receipt = json_of(path.read_bytes(), str(path))
     for name in ("event_id", "leaf", "proof", "key"):
@@ -1063,6 +1095,10 @@ def check_receipt(path: Path, keys: Keys, report: Report) -> None:
     report.say(
         f"event {face['event_id']}, {face['type']} {face['result']} at {face['at']}, is entry {index} of {opened.head.size} of `{origin}`"
     )
+    signed = witnesses.signed(f"the checkpoint of `{origin}`", checkpoint, report)
+    if receipt.get("root_proof") is not None:
+        signed = max(signed, check_root_of_receipt(receipt, index, opened.head, keys, witnesses, report))
+    witnesses.expect(f"entry {index} of `{origin}`", signed, report)
 
 
 def proof_of(text: str) -> tuple[int, list[bytes], str]:
@@ -1105,6 +1141,299 @@ def check_entry_beside(path: Path, export_path: Path, keys: Keys, report: Report
             f"the checkpoint says {log.root.hex()}; ask for it with `size={log.size}`"
         )
     report.say(f"{named(entry)}, of {log.size}: it is in the log that the export is of")
+
+
+# --- roots and witnesses ----------------------------------------------------------------------------------------------
+
+
+class Witness(NamedTuple):
+    """A witness's key (C2SP tlog-cosignature), of type Ed25519."""
+
+    name: str
+    key_id: bytes
+    public: bytes
+
+
+class Witnesses:
+    """The witnesses that were named, and how many of them must have signed.
+
+    Raises:
+        CouldNotRead: a key that is none, or a quorum that they cannot reach.
+    """
+
+    def __init__(self, texts: list[str], quorum: int | None) -> None:
+        self._named = [witness_of(text) for text in texts]
+        # One key under two names is one witness.
+        different = len({one.public for one in self._named})
+        self._quorum = different if quorum is None else quorum
+        if quorum is not None and not 1 <= quorum <= different:
+            raise CouldNotRead(f"a quorum of {quorum} out of {different} witnesses")
+
+    def signed(self, what: str, note: str, report: Report) -> int:
+        """How many of them signed a checkpoint; says which, and when. Called once its log's own signature was found to hold.
+
+        Raises:
+            DoesNotHold: a line under the key of one of them is not its signature.
+        """
+        text, lines = signature_lines(note)
+        found: dict[bytes, None] = {}
+        others = 0
+        for name, signature in lines:
+            by = next((one for one in self._named if (one.name, one.key_id) == (name, signature[:4])), None)
+            if by is not None:
+                time = cosigned_at(text, by, signature)
+                report.say(f"{what}: witness `{by.name}` signed at {time}")
+                found[by.public] = None
+            # Of the form of a witness's: key id, time and signature; a log's own has no time.
+            elif len(signature) == 4 + 8 + 64:
+                others += 1
+        if others:
+            report.say(f"{what}: {others} signatures of witnesses passed over, as no `--witness` names them")
+        return len(found)
+
+    def expect(self, what: str, signed: int, report: Report) -> None:
+        """Note it where too few signed what this is about."""
+        if signed < self._quorum:
+            report.unwitnessed.append(f"{what}: signed by {signed} of the witnesses named, expected {self._quorum}")
+
+
+def witness_of(text: str) -> Witness:
+    parts = text.split("+", 2)
+    decoded = base64_of(parts[2], "a witness's key") if len(parts) == 3 else b""
+    if len(parts) != 3 or not parts[0] or len(decoded) != 33 or decoded[0] != 4 or re.search(r"\s", parts[0]):
+        raise CouldNotRead(f"witness `{shown(text)}` is not `NAME+KEYID+BASE64` of an Ed25519 key for cosignatures")
+    key_id = sha256(parts[0].encode() + b"\n" + decoded).digest()[:4]
+    if key_id.hex() != parts[1]:
+        raise CouldNotRead(f"witness `{shown(text)}` has another key id than it says")
+    return Witness(parts[0], key_id, decoded[1:])
+
+
+def cosigned_at(text: str, witness: Witness, signature: bytes) -> str:
+    """When a witness signed a checkpoint of this text (C2SP tlog-cosignature, `cosignature/v1`).
+
+    Raises:
+        DoesNotHold: it did not.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if len(signature) != 4 + 8 + 64:
+        raise DoesNotHold(f"the signature of witness `{witness.name}` has {len(signature)} bytes, expected 76")
+    seconds = int.from_bytes(signature[4:12], "big")
+    try:
+        signed = f"cosignature/v1\ntime {seconds}\n{text}".encode()
+        Ed25519PublicKey.from_public_bytes(witness.public).verify(signature[12:], signed)
+    except (InvalidSignature, ValueError):
+        raise DoesNotHold(f"the signature of witness `{witness.name}` does not hold") from None
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return f"{seconds} seconds after 1970"
+
+
+class Rooted(NamedTuple):
+    """A head of a log, and the root it was found to be under. `head_given` and `root_given`: by keys that were given."""
+
+    head: Head
+    head_given: bool
+    at: str
+    number: int
+    root: Head
+    root_given: bool
+    checkpoint: str
+
+
+def rooted(value: object, keys: Keys) -> Rooted:
+    """Check a root proof, as `GET /v1/log/self/root-proof` gives it.
+
+    Raises:
+        DoesNotHold: naming the step that does not.
+    """
+    try:
+        proof = needed(value, {"slot": int, "slots": int, "head": str, "salt": str, "path": list, "leaf": str, "proof": str, "root": dict})
+        salt, path = digest_of(proof["salt"], "salt"), [digest_of(one, "path") for one in proof["path"]]
+        inside, root_inside = texts_of(proof.get("keys", []), "keys"), texts_of(proof["root"].get("keys", []), "keys")
+    except Bad as bad:
+        raise DoesNotHold(f"a root proof: {bad}") from None
+    # (1): the head, signed by its log.
+    origin = proof["head"].partition("\n")[0]
+    with about("the head"):
+        opened = open_head(proof["head"], origin, keys.of(origin), lambda: keys_named(inside, origin))
+    # (2): in the slot that the log's origin names, and no other, which might hold a second head.
+    place = re.fullmatch(r"(.*)/log/(0|[1-9][0-9]{0,3})/[^/]+", origin)
+    if place is None or int(place[2]) != proof["slot"] or proof["slots"] != SLOTS or proof["slot"] >= SLOTS:
+        raise DoesNotHold(f"slot {proof['slot']} of {proof['slots']} is not that of the log `{shown(origin)}`, of {SLOTS}")
+    # (3): the root's entry, under a signed head of the root log of the same installation.
+    try:
+        face = checked_face(canonical_value(proof["leaf"].encode("utf-8", "surrogatepass")))
+    except Bad as bad:
+        raise DoesNotHold(f"the entry of a root: {bad}") from None
+    if face["type"] != "heads" or "heads_root" not in face:
+        raise DoesNotHold(f"the entry is of type {face['type']}, expected that of a root")
+    index, hashes, checkpoint = proof_of(proof["proof"])
+    root_origin = checkpoint.partition("\n")[0]
+    root_place = re.fullmatch(r"(.*)/log/(?:0|[1-9][0-9]{0,3})/root", root_origin)
+    if root_place is None or root_place[1] != place[1]:
+        raise DoesNotHold(f"`{shown(root_origin)}` is not the root log of `{shown(origin)}`")
+    with about("the root log"):
+        root = open_head(checkpoint, root_origin, keys.of(root_origin), lambda: keys_named(root_inside, root_origin))
+    reached = root_by_inclusion(sha256(b"\x00" + proof["leaf"].encode()).digest(), index, root.head.size, hashes)
+    if reached != root.head.root:
+        raise DoesNotHold(f"the entry of a root leads to root {reached.hex()}, the checkpoint of the root log says {root.head.root.hex()}")
+    # (4): the way from the slot to what this entry says.
+    reached = root_by_inclusion(sha256(b"\x00" + salt + proof["head"].encode()).digest(), proof["slot"], SLOTS, path)
+    if reached.hex() != face["heads_root"]:
+        raise DoesNotHold(
+            f"the head in slot {proof['slot']} leads to root {reached.hex()}, entry {index} of the root log says {face['heads_root']}"
+        )
+    return Rooted(opened.head, opened.given, face["at"], index, root.head, root.given, checkpoint)
+
+
+def check_root(path: Path, keys: Keys, witnesses: Witnesses, report: Report) -> None:
+    """A root proof, as `GET /v1/log/self/root-proof` gives it."""
+    value = json_of(path.read_bytes(), str(path))
+    if not {"slot", "head", "leaf", "proof"} <= value.keys():
+        raise CouldNotRead(f"`{path}` is not a root proof")
+    found = rooted(value, keys)
+    for head, given in ((found.head, found.head_given), (found.root, found.root_given)):
+        if not given:
+            report.unproven.append(f"no `--key` for `{head.origin}`, so it was checked with a key out of the root proof itself")
+    report.say(f"the head of `{found.head.origin}` of {found.head.size} entries is under {said_of(found)}")
+    what = f"root {found.number} of `{found.root.origin}`"
+    witnesses.expect(what, witnesses.signed(what, found.checkpoint, report), report)
+
+
+def check_root_of_receipt(receipt: dict[str, Any], index: int, head: Head, keys: Keys, witnesses: Witnesses, report: Report) -> int:
+    """The root proof that came with a receipt; how many witnesses signed a root that the entry is under."""
+    found = rooted(receipt["root_proof"], keys)
+    if found.head.origin != head.origin:
+        raise DoesNotHold(f"the root proof is of `{shown(found.head.origin)}`, the receipt of `{shown(head.origin)}`")
+    check_continues(found.head, head, receipt["root_proof"].get("consistency"), "the checkpoint of the receipt")
+    if not found.root_given:
+        report.unproven.append(f"no `--key` for `{found.root.origin}`, so the root was checked with a key out of the receipt itself")
+    signed = witnesses.signed(f"root {found.number} of `{found.root.origin}`", found.checkpoint, report)
+    if index >= found.head.size:
+        report.say(f"the entry is younger than the newest root over its log, {said_of(found)}")
+        return 0
+    report.say(f"it is under {said_of(found)}")
+    return signed
+
+
+def check_roots_of(
+    export: Export, logs: list[LogListed], keys: Keys, own_keys: dict[str, Any], witnesses: Witnesses, report: Report
+) -> None:
+    """(7): what ties the logs of an export to the root log, where it says; and of the root log, what witnesses signed of it."""
+    roots: dict[tuple[str, int], bytes] = {}
+    for log in logs:
+        note = text_of(export.read(f"checkpoints/{log.log}"), f"checkpoints/{log.log}")
+        signed = witnesses.signed(f"log {log.log}, its checkpoint", note, report)
+        name = f"roots/{log.log}"
+        if name in export.names:
+            value = json_of(export.read(name), name)
+            with about(f"log {log.log}, `{name}`"):
+                if log.log == "root":
+                    then, checkpoint = witnessed_head(value, log, keys, own_keys)
+                else:
+                    found = rooted(value, keys)
+                    then, checkpoint = found.head, found.checkpoint
+                    if roots.setdefault((found.root.origin, found.root.size), found.root.root) != found.root.root:
+                        raise DoesNotHold(f"a root log of {found.root.size} entries that is another than that of a log before it")
+                    report.say(f"log {log.log}: its head of {then.size} entries is under {said_of(found)}")
+                    if not found.root_given:
+                        report.say(f"remark: log {log.log}: no `--key` for `{found.root.origin}`, so its root shows nothing")
+                check_continues(then, Head(log.origin, log.size, log.root), value.get("consistency"), "the checkpoint of the export")
+                signed = max(signed, witnesses.signed(f"log {log.log}, its root", checkpoint, report))
+        witnesses.expect(f"log {log.log}", signed, report)
+
+
+def witnessed_head(value: dict[str, Any], log: LogListed, keys: Keys, own_keys: dict[str, Any]) -> tuple[Head, str]:
+    """The newest head of the root log that a witness signed, and its checkpoint."""
+    note = value.get("head")
+    if not isinstance(note, str):
+        raise DoesNotHold("it has no head")
+    return open_head(note, log.origin, keys.of(log.origin), lambda: keys_inside(own_keys, log)).head, note
+
+
+def said_of(found: Rooted) -> str:
+    return f"root {found.number} of `{found.root.origin}`, made at {found.at}"
+
+
+def check_continues(old: Head, new: Head, proof: object, what: str) -> None:
+    """That the log of `new` is that of `old`, grown. RFC 9162 section 2.1.4.2, by the splits of the larger tree and not by bits.
+
+    Raises:
+        DoesNotHold: it is another, or is not shown to be this one.
+    """
+    try:
+        if old.origin != new.origin or not isinstance(proof, list):
+            raise Bad("it is of another log" if old.origin != new.origin else "there is no proof of it")
+        hashes = [digest_of(one, "consistency") for one in proof]
+        if old.size > new.size:
+            raise Bad("it is larger")
+        old_reached, new_reached = both_roots(old, new, hashes)
+    except Bad as bad:
+        raise DoesNotHold(f"{what} does not continue the head of {old.size} entries that is under a root: {bad}") from None
+    if (old_reached, new_reached) != (old.root, new.root):
+        raise DoesNotHold(
+            f"{what} does not continue the head of {old.size} entries that is under a root: the proof leads to roots "
+            f"{old_reached.hex()} and {new_reached.hex()}, signed are {old.root.hex()} and {new.root.hex()}"
+        )
+
+
+def both_roots(old: Head, new: Head, hashes: list[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the smaller and the larger tree that a consistency proof leads to."""
+    if old.size == 0 or old.size == new.size:
+        if hashes:
+            raise Bad("hashes too many in the proof")
+        return (EMPTY_ROOT, new.root) if old.size == 0 else (old.root, old.root)
+    # Down the larger tree, to the subtree that ends where the smaller tree ends. What lies beside the way is in the proof.
+    way: list[bool] = []
+    start, end = 0, new.size
+    while end != old.size:
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        beyond = old.size > middle
+        way.append(beyond)
+        start, end = (middle, end) if beyond else (start, middle)
+    # If that subtree is the smaller tree itself, its root is known and not sent along.
+    hashes = hashes if start else [old.root, *hashes]
+    if len(hashes) != len(way) + 1:
+        raise Bad(f"a proof of {len(hashes) - (not start)} hashes, expected {len(way) + (start > 0)}")
+    old_reached = new_reached = hashes[0]
+    for beyond, sibling in zip(reversed(way), hashes[1:], strict=True):
+        if beyond:
+            old_reached, new_reached = node(sibling, old_reached), node(sibling, new_reached)
+        else:
+            new_reached = node(new_reached, sibling)
+    return old_reached, new_reached
+
+
+def needed(value: object, forms: dict[str, type]) -> dict[str, Any]:
+    """An object that has these members of these forms, and perhaps others."""
+    if not isinstance(value, dict):
+        raise Bad("it is not an object")
+    for name, form in forms.items():
+        if type(value.get(name)) is not form:
+            raise Bad(f"it has no proper `{name}`")
+    return value
+
+
+def texts_of(value: object, name: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Bad(f"`{name}` is not a list of texts")
+    return value
+
+
+def keys_named(texts: list[str], origin: str) -> list[Key]:
+    return [key for key in map(key_of, texts) if key.name == origin]
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """If something does not hold in here, it is said of what."""
+    try:
+        yield
+    except DoesNotHold as found:
+        raise DoesNotHold(f"{what}: {found}") from None
 
 
 # --- canonical JSON (RFC 8785) ----------------------------------------------------------------------------------------

@@ -16,12 +16,14 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from service.errors import Broken, NotVisible, ServiceError
+from service.releaselog.checkpoint import read_checkpoint
 from service.releaselog.heads import SECRET_BYTES, RootProof, heads_root, slot_hashes, slot_path, slot_salt
 from service.releaselog.leaf import HEADS, canonical, parse_canonical, parse_leaf
-from service.releaselog.merkle import inclusion_proof
+from service.releaselog.merkle import consistency_proof, inclusion_proof
+from service.releaselog.notes import read_note
 from service.releaselog.receipt import Proof, write_proof
 from service.settings import LOG_SLOTS
 from service.sharing.acts import MACHINE
@@ -218,6 +220,46 @@ def root_proof(connection: Connection, ledger: Ledger, log_name: str) -> tuple[R
         found = _proof_at(connection, head, root, root.size)
     ledger.refresh(connection)
     return found, root
+
+
+def rooted(connection: Connection, ledger: Ledger, log_name: str) -> dict[str, Any]:
+    """For somebody who has the log as it is in this view: its root proof with the keys to check it, and the proof that it continues
+    the head that is under the root.
+
+    Of the root log itself, the newest checkpoint that a witness has signed takes the place of the root proof.
+
+    Raises:
+        NotVisible: there is no such log, no root holds it yet, or no witness has signed.
+    """
+    head = logs.head(connection, log_name)
+    if head is None:
+        raise NotVisible
+    if log_name == ROOT:
+        size = roots.cosigned_size(connection)
+        if size == 0:
+            raise NotVisible
+        return {"head": root_checkpoint(connection, head, size), "consistency": _continued(connection, head, size)}
+    proof, root = root_proof(connection, ledger, log_name)
+    keys = ledger.vkeys(root.origin)
+    return {
+        "origin": head.origin,
+        "keys": list(ledger.vkeys(head.origin)),
+        **proof.to_json(),
+        "root": {"origin": root.origin, "key": keys[0], "keys": list(keys)},
+        "consistency": _continued(connection, head, read_checkpoint(read_note(proof.head)[0]).size),
+    }
+
+
+def _continued(connection: Connection, head: Head, old_size: int) -> list[str] | None:
+    """The proof that a log continues its head of `old_size`; nothing is needed for an empty one. None where the log is smaller now: who
+    checks is to see that, rather than get no answer."""
+    if old_size > head.size:
+        return None
+
+    def tiles(level: int, index: int, width: int) -> list[bytes]:
+        return logs.read_tile(connection, head.id, level, index, width)
+
+    return [value.hex() for value in consistency_proof(old_size, head.size, tiles)] if old_size else []
 
 
 def root_checkpoint(connection: Connection, root: Head, size: int) -> str:

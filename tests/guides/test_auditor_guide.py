@@ -49,7 +49,13 @@ def test_the_columns_and_exit_codes_it_names_are_those_of_the_code() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     assert ",".join(COLUMNS) in text
     codes = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and line.split("|")[1].strip().isdigit()]
-    named = (offline_verifier.HOLDS, offline_verifier.DOES_NOT_HOLD, offline_verifier.COULD_NOT_READ, offline_verifier.NOT_PROVEN)
+    named = (
+        offline_verifier.HOLDS,
+        offline_verifier.DOES_NOT_HOLD,
+        offline_verifier.COULD_NOT_READ,
+        offline_verifier.NOT_PROVEN,
+        offline_verifier.NOT_WITNESSED,
+    )
     assert codes == [str(code) for code in named]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from service.releaselog.leaf import canonical
 
 VERIFIER: Final = Path(__file__).parents[2] / "service" / "releaselog" / "offline_verifier.py"
-HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN = range(4)
+HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = range(5)
 
 
 @dataclass(frozen=True)

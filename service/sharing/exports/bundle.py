@@ -4,7 +4,9 @@
 query.json                what was asked for, by whom, and the look in `officers` that records it
 entries.jsonl             the entries, a line each: log by log, in the order of the log
 left-out.jsonl            the gaps between them, in the same order: the hashes of the subtrees left out
-checkpoints/<log>         the signed head of each log concerned, an empty one too
+checkpoints/<log>         the signed head of each log concerned, an empty one too; that of the root log with witnesses' signatures
+roots/<log>               where a root holds the log: its root proof, the keys for it, and the proof that the log continues the head in it;
+                          of the root log, its newest checkpoint that a witness signed, and the proof that it continues that
 keys.json                 the keys of these logs, as the service says: a checker brings his own
 bundles/<digest>/<file>   the archived policy bundles that the entries name
 verify_entente.py         the offline verifier
@@ -24,17 +26,20 @@ import re
 import tempfile
 from binascii import hexlify
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final
 
+from service.errors import NotVisible
 from service.releaselog import offline_verifier
 from service.releaselog.leaf import canonical, canonical_string
 from service.releaselog.merkle import TileReader
 from service.releaselog.partial import Gap, gap
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import Piece
-from service.sharing.ledger import Ledger
+from service.sharing.ledger import ROOT, Ledger
+from service.sharing.rootlog import root_checkpoint, rooted
 from service.store import Connection, logs, policies
 from service.store.logs import ExportRow, Head
 from service.store.tables import FOREVER
@@ -57,7 +62,8 @@ Check it with Python 3.11 or later and the package `cryptography`, on a machine 
 KEY is the verifier's key of a log, as you had it from somebody you trust, and not from this folder; give one `--key` for each
 log. Better still, use a copy of `{VERIFIER_NAME}` that you had before: its digest is printed by `entente log verifier --sha256`.
 
-Exit codes: 0 everything holds, 1 something does not, 2 it could not be read.
+Exit codes: 0 everything holds, 1 something does not, 2 it could not be read, 3 it fits together and is not proven by keys of yours,
+4 fewer witnesses have signed than you ask for (--witness KEY, --quorum N).
 """
 
 
@@ -126,7 +132,11 @@ class EvidenceBundle:
         while block := gaps.read(_BLOCK_BYTES):
             yield Piece("left-out.jsonl", block)
         for head in self._heads:
-            yield Piece(f"checkpoints/{head.name}", head.checkpoint.encode("utf-8"))
+            note = root_checkpoint(self._connection, head, head.size) if head.name == ROOT else head.checkpoint
+            yield Piece(f"checkpoints/{head.name}", note.encode("utf-8"))
+        for head in self._heads:
+            with suppress(NotVisible):
+                yield Piece(f"roots/{head.name}", canonical(rooted(self._connection, self._ledger, head.name)) + b"\n")
         yield Piece("keys.json", canonical({head.name: self._keys(head) for head in self._heads}) + b"\n")
         for digest in sorted(self._bundles):
             archived = policies.archived_bundle(self._connection, digest.decode("ascii")) or {}

@@ -76,6 +76,15 @@ def test_every_kind_of_tampering_is_named_once_beside_what_finds_it() -> None:
     said = {tuple(_SAID[cell] for cell in cells): names_in(kinds) for *cells, kinds in rows}
     assert len(said) == len(rows)
     assert said == measured
+    with (TAMPERING / "rooted.csv").open(encoding="utf-8") as file:
+        measured = defaultdict(list)
+        for row in csv.DictReader(file):
+            inside = "silent" if row["verify"] == "silent" else "found"
+            measured[inside, row["receipt"], row["root"], row["offline"], row["mark"], row["witness"]].append(row["kind"])
+    rows = table("inside")
+    said = {tuple(_SAID[cell] for cell in cells): names_in(kinds) for *cells, kinds in rows}
+    assert len(said) == len(rows)
+    assert said == measured
     with (TAMPERING / "exports.csv").open(encoding="utf-8") as file:
         assert f"bundle {len(list(csv.DictReader(file)))} kinds are tried" in GUIDE.read_text(encoding="utf-8")
 

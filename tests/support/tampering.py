@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,17 +85,29 @@ class Target:
         self.installation.close()
 
 
-def target(folder: Path) -> Target:
-    """Set it up and let partners ask."""
+def target(
+    folder: Path,
+    *,
+    rounds: int = _ROUNDS,
+    before: Callable[[Small], None] = lambda _: None,
+    after_round: Callable[[Small, int], None] = lambda _, __: None,
+) -> Target:
+    """Set it up and let partners ask.
+
+    Args:
+        before: called before the first round.
+        after_round: called after each, with its number.
+    """
     folder.mkdir()
     world = small(folder, chart_bytes=_FILE_BYTES)
     installation = world.installation
+    before(world)
     raw = sqlite3.connect(folder / "entente.db")
     raw.execute("PRAGMA synchronous=OFF")
     randomness = random.Random(7)
     checkpoints: dict[str, list[tuple[int, str]]] = {log: [] for log in LOGS}
     yesterday = sqlite3.connect(":memory:")
-    for turn in range(_ROUNDS):
+    for turn in range(rounds):
         asks = [
             mixed_ask(installation, randomness, partner=name.upper(), client=world.clients[name].id, items=world.items, file=world.file)
             for name, count in _BATCH.items()
@@ -106,9 +118,10 @@ def target(folder: Path) -> Target:
         if turn % 2 == 0:
             with installation.acts.act("item.relabel", MACHINE_HERE) as act:
                 relabel_within(act, world.items["sea"], _MARKINGS[turn // 2 % 2])
+        after_round(world, turn)
         for log, size, note in _heads(raw):
             checkpoints[log].append((size, note))
-        if turn == _ROUNDS // 2:
+        if turn == rounds // 2:
             raw.backup(yesterday)
     pristine = sqlite3.connect(":memory:")
     raw.backup(pristine)
@@ -247,8 +260,10 @@ def entries_of(raw: sqlite3.Connection, log: str) -> list[Rewritten]:
 
 
 def real_signer(target: Target, origin: str) -> Signer:
-    """The log's own key, taken out of its file."""
-    return Signer(origin, (target.data / "keys" / "log.key").read_bytes())
+    """The log's own key, taken out of its file: of all that are there, the one that signs now."""
+    now = target.installation.ledger.vkey(origin)
+    signers = [Signer(origin, path.read_bytes()) for path in sorted((target.data / "keys").glob("log*.key"))]
+    return next(signer for signer in signers if signer.vkey == now)
 
 
 def derive_facts(target: Target, log: str) -> None:
@@ -264,11 +279,11 @@ def derive_facts(target: Target, log: str) -> None:
             raw.execute("INSERT INTO log_fact (fact_id, at, log_id, position) VALUES (?, ?, ?, ?)", row)
 
 
-def write_history(target: Target, log: str, entries: list[Rewritten], *, in_columns: bool = True) -> None:
+def write_history(target: Target, log: str, entries: list[Rewritten], *, in_columns: bool = True, signer: Signer | None = None) -> None:
     """Write a log anew out of these entries, as one who has the key: hashes, tiles, kept checkpoints and head, all signed and in order."""
     raw = target.raw
     (log_id, origin) = raw.execute("SELECT id, origin FROM log WHERE name = ?", (log,)).fetchone()
-    signer = real_signer(target, origin)
+    signer = signer or real_signer(target, origin)
     kept = {size for (size,) in raw.execute("SELECT size FROM log_checkpoint WHERE log_id = ?", (log_id,))}
     for table in ("log_entry", "log_tile", "log_checkpoint"):
         raw.execute(f"DELETE FROM {table} WHERE log_id = ?", (log_id,))

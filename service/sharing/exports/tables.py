@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
-from service.sharing.exports.opened import Opened, entries
+from service.sharing.exports.opened import Opened, cut, opened, recorded_items
 from service.sharing.exports.selection import Selection
 from service.store import Connection
+from service.store.logs import ExportRow
 
 COLUMNS: Final = (
     "log", "index", "event_id", "at", "type", "client", "route", "purpose", "result", "outcome",
     "item", "ref", "version", "copy_sha256", "portion", "portions", "labels", "rules", "bundle", "act", "body_sha256", "leaf_hash",
 )  # fmt: skip
-_BLOCK_CHARACTERS: Final = 1 << 18
+_QUOTED: Final = re.compile(r'["\r\n]')
+_HELD_MAX: Final = 20_000
+_HELD_CHARACTERS_MAX: Final = 4_000
 _DANGEROUS: Final = frozenset("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
 
 
@@ -31,16 +36,50 @@ def harmless(cell: str) -> str:
 
 def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
     """The table, in blocks; the first line names the columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for entry in entries(connection, selection):
-        writer.writerows(rows(entry))
-        if text.tell() >= _BLOCK_CHARACTERS:
-            yield text.getvalue().encode("utf-8")
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode("utf-8")
+    table = Table()
+    yield _written(COLUMNS).encode("utf-8")
+    for head in selection.heads(connection):
+        for rows in selection.rows(connection, head):
+            yield "".join([table.lines(row, head.name) for row in rows]).encode("utf-8")
+
+
+class Table:
+    """Makes the lines of entries. Cells that come again, and what many records say of an item in the same words, are written once."""
+
+    def __init__(self) -> None:
+        # Texts alone: what is held for long must cost the garbage collector nothing.
+        self._items: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {}
+
+    def lines(self, row: ExportRow, log: str) -> str:
+        """The lines of an entry."""
+        entry = cut(row)
+        if entry is None:
+            return "".join([_written(cells) for cells in rows(opened(row, log))])
+        event = f"{log},{row.position},{harmless(entry.event_id)},{entry.at}"
+        kind = _together(entry.type, entry.client, entry.route, entry.purpose, entry.result, entry.outcome)
+        # Digests, numbers, ids and times hold nothing that a table would quote; `cut` has seen to it.
+        rest = f"{entry.bundle},{entry.act},{entry.body_sha256},{row.leaf_hash.hex()}\r\n"
+        portion = harmless(entry.portion)
+        if not entry.items:
+            return f"{event},{kind},,,,,{portion},,,,{rest}"
+        known = self._items.get(entry.recorded) or self._hold(entry.recorded)
+        lines = []
+        for number, (copy_sha256, item_id) in enumerate(entry.items):
+            said = known[number] if number < len(known) and known[number][0] == item_id else _found(known, item_id)
+            lines.append(f"{event},{kind},{harmless(item_id)},{said[1]},{copy_sha256},{portion},{said[2]},{rest}")
+        return "".join(lines)
+
+    def _hold(self, recorded: str) -> tuple[tuple[str, str, str], ...]:
+        """Of each item that a record names: its id, and its cells before and after those that are the face's."""
+        said = []
+        for item_id, known in recorded_items(recorded).items():
+            cells = _of_item(known)
+            said.append((item_id, _joined(cells[:2]), _joined(cells[2:])))
+        if len(recorded) <= _HELD_CHARACTERS_MAX:
+            if len(self._items) >= _HELD_MAX:
+                self._items.clear()
+            self._items[recorded] = tuple(said)
+        return tuple(said)
 
 
 def rows(entry: Opened) -> list[tuple[object, ...]]:
@@ -48,17 +87,47 @@ def rows(entry: Opened) -> list[tuple[object, ...]]:
     face, record = entry.face, entry.record
     before = (
         entry.log, entry.place, harmless(face["event_id"]), face["at"], harmless(face["type"]), harmless(face["client"]),
-        harmless(face["route"]), harmless(face["purpose"]), face["result"], harmless(str(record.get("outcome", ""))),
+        harmless(face["route"]), harmless(face["purpose"]), harmless(face["result"]), harmless(str(record.get("outcome", ""))),
     )  # fmt: skip
     after = (harmless(str(record.get("bundle") or "")), record.get("act", ""), face["body_sha256"] or "", entry.leaf_hash.hex())
     portion = harmless(face.get("portion", ""))
     if not entry.items:
         return [(*before, "", "", "", "", portion, "", "", "", *after)]
-    return [
-        (
-            *before, harmless(item["id"]), harmless(known.get("ref", "")), known.get("version", ""), item.get("copy_sha256", ""), portion,
-            harmless(" ".join(known.get("portions", ()))), " ".join(known.get("labels", ())), harmless(" ".join(known.get("rules", ()))),
-            *after,
-        )
-        for item, known in entry.items
-    ]  # fmt: skip
+    made: list[tuple[object, ...]] = []
+    for item, known in entry.items:
+        ref, version, *more = _of_item(known)
+        made.append((*before, harmless(item["id"]), ref, version, item.get("copy_sha256", ""), portion, *more, *after))
+    return made
+
+
+def _of_item(known: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a record says of an item: ref, version, portions, labels, rules."""
+    return (
+        harmless(known.get("ref", "")), known.get("version", ""), harmless(" ".join(known.get("portions", ()))),
+        harmless(" ".join(known.get("labels", ()))), harmless(" ".join(known.get("rules", ()))),
+    )  # fmt: skip
+
+
+def _found(known: tuple[tuple[str, str, str], ...], item_id: str) -> tuple[str, str, str]:
+    return next((said for said in known if said[0] == item_id), (item_id, ",", ",,"))
+
+
+def _written(cells: Sequence[object]) -> str:
+    """A line of these cells."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()
+
+
+def _joined(cells: Sequence[object]) -> str:
+    """Some cells of a line, more than one; the writer is asked where one may have to be quoted."""
+    text = ",".join(map(str, cells))
+    if text.count(",") == len(cells) - 1 and not _QUOTED.search(text):
+        return text
+    return _written(cells).removesuffix("\r\n")
+
+
+@lru_cache(maxsize=4096)
+def _together(*cells: str) -> str:
+    """The same, of texts that are made harmless first."""
+    return _joined([harmless(cell) for cell in cells])

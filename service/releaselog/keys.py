@@ -59,5 +59,7 @@ def open_signed(note: str, keys: Sequence[KeyPeriod], *, origin: str, at: int, e
     # (3): their signatures, and those of the others who signed.
     opened = [open_checkpoint(note, key.vkey, origin) for key in wanted]
     for key_id in signed:
-        open_checkpoint(note, known[key_id].vkey, origin)
+        # Those whose turn it was were opened above, all their lines with them.
+        if known[key_id] not in wanted:
+            open_checkpoint(note, known[key_id].vkey, origin)
     return opened[0]

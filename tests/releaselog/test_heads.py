@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from service.errors import ProofError
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
-from service.releaselog.heads import RootProof, heads_root, slot_hashes, slot_of, slot_path, slot_salt, verify_root_proof
+from service.releaselog.heads import RootProof, heads_root, slot_hash, slot_hashes, slot_of, slot_path, slot_salt, verify_root_proof
 from service.releaselog.leaf import Face, FaceItem, LeafError, leaf_bytes, parse_leaf, time_text
 from service.releaselog.merkle import leaf_hash, root, verify_inclusion
 from service.releaselog.notes import Signer
 from service.releaselog.receipt import Proof, write_proof
+from service.settings import LOG_SLOTS
 
 SECRET = bytes(range(32))
 OWN = Signer("entente.example/log/17/JPN", bytes(range(32)))
@@ -64,6 +65,12 @@ def test_under_another_secret_no_slot_looks_the_same(under: dict[int, str], one:
     """So that from two proofs nobody learns whether a neighbour's slot stayed as it was."""
     same = [a == b for a, b in zip(slot_hashes(one, under), slot_hashes(other, under), strict=True)]
     assert all(same) if one == other else not any(same)
+
+
+@settings(max_examples=5, deadline=None)
+@given(secrets)
+def test_the_salts_of_all_slots_are_those_of_each(secret: bytes) -> None:
+    assert slot_hashes(secret, {}) == [slot_hash(slot_salt(secret, slot), None) for slot in range(LOG_SLOTS)]
 
 
 @pytest.mark.parametrize(("secret", "slot"), [(bytes(31), 0), (bytes(33), 0), (SECRET, -1), (SECRET, 1024)])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -35,7 +35,7 @@ from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened
 from service.errors import Conflict, NotVisible
 from service.identity.clients import Role
 from service.releaselog.reviews import Mark, State
-from service.settings import PAGE_LIMIT_DEFAULT
+from service.settings import AUDIT_DAYS_MAX, PAGE_LIMIT_DEFAULT
 from service.sharing import answers, audit, reviews
 from service.sharing.installation import Installation
 from service.sharing.signals import Thresholds, signals
@@ -270,11 +270,13 @@ def _stretch(since: str, until: str) -> tuple[datetime, datetime]:
     """Both ends of a stretch of time.
 
     Raises:
-        BadParameter: one is missing.
+        BadParameter: one is missing, or they are further apart than is read at once.
     """
     begin, end = moment_asked(since, option="--since"), moment_asked(until, option="--until")
     if begin is None or end is None:
         raise typer.BadParameter("expected both ends of a stretch of time", param_hint="--since, --until")
+    if end - begin > timedelta(days=AUDIT_DAYS_MAX):
+        raise typer.BadParameter(f"expected a stretch of at most {AUDIT_DAYS_MAX} days", param_hint="--since, --until")
     return begin, end
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.errors import NotVisible
+from service.errors import Broken, NotVisible
 from service.releaselog.merkle import inclusion_proof
 from service.releaselog.receipt import Proof, write_proof
 from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
@@ -89,18 +89,25 @@ def receipt(connection: Connection, ledger: Ledger, log_name: str, event_id: str
 
     Raises:
         NotVisible: the log holds no such event; another log's events are none of its reader's business.
+        Broken: what is kept of the entry is no entry.
     """
     head = head_of(connection, log_name)
     row = logs.entry_of_log(connection, log_name, event_id)
     if row is None or row.position >= head.size:
         raise NotVisible
+    try:
+        leaf = row.leaf.decode("utf-8")
+    except UnicodeDecodeError:
+        leaf = None
+    if leaf is None or row.position < 0:
+        raise Broken(f"what is kept of event `{event_id}` in log `{log_name}` is no entry; run `entente log verify`")
 
     def tiles(level: int, index: int, width: int) -> list[bytes]:
         return logs.read_tile(connection, head.id, level, index, width)
 
     ledger.refresh(connection)
     proof = Proof(row.position, inclusion_proof(row.position, head.size, tiles), head.checkpoint)
-    return Receipt(event_id, row.leaf.decode("utf-8"), write_proof(proof), ledger.vkey(head.origin))
+    return Receipt(event_id, leaf, write_proof(proof), ledger.vkey(head.origin))
 
 
 def head_of(connection: Connection, log_name: str) -> Head:

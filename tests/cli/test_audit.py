@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def test_the_answers_beyond_entries(told: Home) -> None:
     copies = [line for line in lines(told, "recipients", item) if line["type"] == "item"]
     assert [(line["partner"], line["count"], line["event_id"]) for line in copies] == [("JPN", 2, sent[-1]["face"]["event_id"])]
     client = sent[0]["face"]["client"]
-    day = ["--since", "2020-01-01", "--until", "2100-01-01"]
+    at = datetime.fromisoformat(sent[0]["face"]["at"])
+    day = ["--since", f"{at - timedelta(days=180):%Y-%m-%d}", "--until", f"{at + timedelta(days=180):%Y-%m-%d}"]
     assert sum(line["count"] for line in lines(told, "activity", client, *day)) == len(lines(told, "releases", "--client", client))
     firsts = lines(told, "firsts", "JPN")
     assert firsts[0]["kind"] == "item" and {line["event_id"] for line in firsts} == {sent[-1]["face"]["event_id"]}
@@ -100,6 +102,10 @@ def test_the_answers_beyond_entries(told: Home) -> None:
     text = told.run("log", "signals", *day, "--absent-ids", "3", token=told.token("demo-auditor")).stdout
     assert text.rstrip().endswith(signal["says"])
     assert told.run("log", "signals", "--since", "2020-01-01", token=told.token("demo-auditor")).exit_code == 2
+    far = ["--since", "2020-01-01", "--until", "2021-01-02"]
+    for command in (["signals"], ["activity", client]):
+        refused = told.run("log", *command, *far, token=told.token("demo-auditor"))
+        assert refused.exit_code == 2 and "at most 366" in refused.stderr
     for command in (["recipients", item], ["activity", client, *day], ["firsts", "JPN"], ["reviews"], ["queries"]):
         assert told.run("log", *command, token=told.token("demo-auditor")).exit_code == 0
 
@@ -118,7 +124,7 @@ def test_a_review_is_marked_and_listed(told: Home) -> None:
     assert told.run("log", "verify").exit_code == 0
 
 
-@pytest.mark.parametrize("command", [["prove"], ["recipients"], ["review"], ["activity", "--since", "2020-01-01", "--until", "2100-01-01"]])
+@pytest.mark.parametrize("command", [["prove"], ["recipients"], ["review"], ["activity", "--since", "2020-01-01", "--until", "2020-12-01"]])
 def test_an_id_that_begins_with_a_dash_is_an_id(told: Home, command: list[str]) -> None:
     more = ["reviewed"] if command == ["review"] else []
     result = told.run("log", *command, "-mwPpDRGLH4U1I932d4U1Q", *more, token=told.token("demo-auditor"))

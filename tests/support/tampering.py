@@ -164,8 +164,6 @@ def by_receipt(target: Target, held: HeldReceipt) -> str | None:
         proven = verify_receipt(held.receipt.leaf.encode("utf-8"), fresh.proof, held.receipt.key, origin=target.origins[held.log])
     except NotVisible:
         return "the log knows nothing of the event"
-    except UnicodeDecodeError:
-        return "what the log keeps of the event is not text"
     except Broken as error:
         return f"the log cannot prove the event: {error}"
     except ProofError as error:

@@ -13,6 +13,7 @@ import pytest
 from service.errors import Conflict, SecondOfficer, ServiceError
 from service.identity.clients import Role
 from service.policy import Bundle, read_bundle
+from service.sharing import proposals
 from service.sharing.acts import MACHINE, Actor
 from service.sharing.examination import Examiner, Weighed
 from service.sharing.ledger import OFFICERS
@@ -118,6 +119,21 @@ def test_whoever_may_not_approve_is_told_why_and_nothing_changes(filled: World, 
     assert ("proposed this" if who == "the proposer" else "no client of role `officer`") in str(refused.value)
     assert filled.everything() == before
     assert states(filled) == ["open"]
+
+
+@pytest.mark.parametrize("role", [Role.OFFICER, Role.AUDITOR])
+def test_an_auditors_proposal_is_approved_by_an_auditor_and_an_officers_by_an_officer(filled: World, role: Role) -> None:
+    registry = filled.installation.registry
+    auditor = Actor(registry.add("an-auditor", Role.AUDITOR, issuer="https://idp.test", subject="a")[0].id, "cli")
+    officer = second_officer(filled.installation)
+    proposal = proposed(filled).proposal
+    may, may_not = (auditor, officer) if role is Role.AUDITOR else (officer, auditor)
+    with filled.installation.database.reading() as connection:
+        proposals.check_second(connection, proposal, may, role=role)
+        with pytest.raises(SecondOfficer, match=f"no client of role `{role}` that is enabled"):
+            proposals.check_second(connection, proposal, may_not, role=role)
+        with pytest.raises(SecondOfficer, match=f"expected another {role}"):
+            proposals.check_second(connection, proposal, OFFICER, role=role)
 
 
 LOWER = SCHEME.replace('approval_level = "SECRET"', 'approval_level = "CONFIDENTIAL"')

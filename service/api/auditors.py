@@ -93,7 +93,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
         with installation.database.reading() as connection:
             before = None if cursor is None else Position(*cursor)
             page = log_pages.page(connection, wanted, before=before, limit=query.limit)
-        body: dict[str, Any] = {"releases": [audit.audit_entry(row) for row in page.rows]}
+            body: dict[str, Any] = {"releases": audit.audit_entries(connection, page.rows)}
         if page.next is not None:
             body["next"] = bound_cursor(asked, page.next.at, page.next.log_id, page.next.position)
         return body, looked
@@ -113,9 +113,10 @@ async def release(event_id: str, actor: ActorDependency, installation: Installat
     def run() -> tuple[dict[str, Any], str]:
         with installation.database.reading() as connection:
             row = logs.entry(connection, event_id)
-        if row is None:
+            entry = None if row is None else audit.audit_entry(connection, row)
+        if entry is None:
             raise NotVisible
-        return audit.audit_entry(row), installation.acts.reading("look.entry", actor, {"event_id": event_id})
+        return entry, installation.acts.reading("look.entry", actor, {"event_id": event_id})
 
     body, looked = await asyncio.to_thread(run)
     return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})

@@ -131,7 +131,7 @@ async def label_proposals(query: Annotated[PageQuery, Query()], actor: ActorDepe
         found, entry = relabelling.waiting(installation, actor, after=after, limit=query.limit + 1)
         body: dict[str, Any] = {"proposals": [label_proposal_json(one) for one in found[: query.limit]]}
         if len(found) > query.limit:
-            body["next"] = place_cursor(found[query.limit - 1].id)
+            body["next"] = place_cursor(found[query.limit - 1].proposal.id)
         return body, entry.event_id
 
     body, event_id = await asyncio.to_thread(run)

@@ -274,11 +274,25 @@ class Record(_Answer):
     details: dict[str, Any] | None = None
 
 
+PersonalKind = Literal["q", "reason", "note", "name", "query"]
+"""What kind of text: the name of the member of a record that commits to it."""
+
+
+class PersonalText(_Answer):
+    """A text by or about a person that a record commits to: the commitment is SHA-256(salt || value as UTF-8)."""
+
+    value: str
+    salt: str
+
+
 class AuditEntry(_Answer):
+    """An entry, opened. `personal` holds the texts that its record commits to, by commitment, as long as they are kept."""
+
     log: str
     index: int
     face: Face
     record: Record
+    personal: dict[str, PersonalText] | None = None
     nonce: str
     leaf_hash: Sha256
 
@@ -444,6 +458,7 @@ class Replayed(_Answer):
     equal: int
     pruned: int
     not_decisions: int
+    searches_erased: int
     engine: ReplayEngine
     seed: str | None = None
     findings: list[ReplayFinding]
@@ -621,6 +636,46 @@ class LabelProposal(_Answer):
 class LabelProposals(_Answer):
     proposals: list[LabelProposal]
     next: str | None = None
+
+
+class ErasurePending(_Answer):
+    """Nothing is erased: another auditor must approve exactly this, by the digest `timeline`. `about` is the event it is about."""
+
+    state: Literal["pending"]
+    proposal: int
+    timeline: Sha256
+    proposed_by: str
+    about: OpaqueId
+    kinds: list[PersonalKind]
+    commitments: list[Sha256]
+    event_id: OpaqueId
+
+
+class Erasure(_Answer):
+    """An erasure that waits for another auditor: of which entry, which kinds of text, under which commitments."""
+
+    proposal: int
+    timeline: Sha256
+    client: str
+    at: Moment
+    reason: str
+    about: OpaqueId
+    log: str
+    index: int
+    kinds: list[PersonalKind]
+    commitments: list[Sha256]
+
+
+class Erasures(_Answer):
+    erasures: list[Erasure]
+    next: str | None = None
+
+
+class ErasureDone(_Answer):
+    """So many texts are gone."""
+
+    event_id: OpaqueId
+    texts: int
 
 
 class LabelHad(_Answer):
@@ -1018,6 +1073,14 @@ class Done(_Answer):
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 """In words; without NUL, which no text in PostgreSQL can hold."""
+
+
+class ErasureIn(_Request):
+    """The personal texts of an entry that are to be erased: all of them, or those of a kind."""
+
+    event_id: OpaqueId
+    kind: PersonalKind | None = None
+    reason: Reason
 
 
 class Because(_Request):

@@ -9,6 +9,7 @@ import typer
 
 from service.cli import audit as _audit  # noqa: F401  (its commands stand on `log`)
 from service.cli.clients import client_app, partner_app, token_command
+from service.cli.erasures import erase_app
 from service.cli.exports import export, verifier
 from service.cli.items import items_app
 from service.cli.keys import keys_app
@@ -39,6 +40,7 @@ log_app.add_typer(keys_app, name="keys")
 log_app.command("export")(export)
 log_app.command("verifier")(verifier)
 log_app.add_typer(witnesses_app, name="witness")
+log_app.add_typer(erase_app, name="erase")
 log_app.command()(replay)
 app.add_typer(log_app, name="log")
 app.add_typer(witness_app, name="witness")

@@ -34,6 +34,7 @@ from service.cli.logs import IDS, log_app
 from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict, NotVisible
 from service.identity.clients import Role
+from service.releaselog.personal import members
 from service.releaselog.reviews import Mark, State
 from service.settings import AUDIT_DAYS_MAX, PAGE_LIMIT_DEFAULT
 from service.sharing import answers, audit, reviews
@@ -92,8 +93,8 @@ def releases(
         with installation.database.reading() as connection:
             while filter_ is not None and left:
                 page = log_pages.page(connection, filter_, before=place, limit=min(left, 100))
-                for row in page.rows:
-                    _tell(audit.audit_entry(row), as_json=as_json)
+                for entry in audit.audit_entries(connection, page.rows):
+                    _tell(entry, as_json=as_json)
                 left -= len(page.rows)
                 if page.next is None:
                     break
@@ -110,6 +111,9 @@ def _tell(entry: dict[str, Any], *, as_json: bool) -> None:
     by = f" by {' '.join(rules)}" if rules else ""
     what = f"{face['type']} {named}".rstrip()
     say(f"{face['at']} {entry['log']} {entry['index']} {face['client']} {what}: {record['outcome']}{by} ({face['event_id']})")
+    kinds = members(record)
+    for commitment, kept in entry.get("personal", {}).items():
+        say(f"  {kinds.get(commitment, 'text')}: {json.dumps(kept['value'], ensure_ascii=False)}")
 
 
 def _saved(installation: Installation, name: str) -> dict[str, Any]:

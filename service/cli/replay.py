@@ -82,6 +82,8 @@ def _replay(installation: Installation, actor: Actor, asked: Asked, as_json: boo
         say(f"a sample of {chosen.size}, seed {chosen.seed}")
     if tally.other_engine:
         say(f"{tally.other_engine} of them were decided by another engine than this one")
+    if tally.erased:
+        say(f"{tally.erased} are searches whose words were erased: what they listed was decided again, that it was found by them cannot be")
     if tally.other or tally.pruned:
         say(f"not replayed: {tally.other} without a decision, {tally.pruned} pruned")
     differ = tally.replayed - tally.equal

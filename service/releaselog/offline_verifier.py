@@ -29,7 +29,8 @@ What is checked of an export, in this order:
 
     (1) the manifest, and the SHA-256 of every file it lists;
     (2) each entry: canonical JSON (RFC 8785), leaf hash, seal over nonce and record, what face and record say of each other,
-        labels by their digests, order, times, and that no event id is used twice;
+        labels by their digests, order, times, and that no event id is used twice; and where personal texts are kept beside a record,
+        that each, with its salt, makes the commitment that stands in it. One without text was erased, or not handed out;
     (3) each log: that entries and the hashes of what is left out make the root (RFC 9162), and account for every entry exactly once;
     (4) each checkpoint: its signature (C2SP signed-note), its origin, its size and its root;
     (5) each policy bundle: its digest, and that every bundle an entry names is there;
@@ -586,7 +587,7 @@ def checked_entry(value: object) -> Entry:
     Raises:
         Bad: why it does not hold.
     """
-    entry = members(value, ENTRY_MEMBERS, set(), "an entry")
+    entry = members(value, ENTRY_MEMBERS, {"personal"}, "an entry")
     log, index = entry["log"], entry["index"]
     if not isinstance(log, str) or not re.fullmatch("[A-Za-z0-9-]+", log):
         raise Bad("the name of its log is none")
@@ -614,6 +615,8 @@ def checked_entry(value: object) -> Entry:
     if type(act) is not int or act < 0:
         raise Bad("its record has no act number")
     checked_record(log, face, record)
+    if "personal" in entry:
+        checked_personal(entry["personal"], record_text)
     bundle = record.get("bundle")
     if log not in OWN_LOGS and bundle is not None:
         digest_of(bundle, "bundle")
@@ -689,6 +692,23 @@ def checked_record(log: str, face: dict[str, Any], record: dict[str, Any]) -> No
         shown_ids, recorded_ids = [item["id"] for item in face["items"]], [item["id"] for item in items]
         if recorded_ids != shown_ids and (sent or recorded_ids):
             raise Bad("its record is of other items than its face")
+
+
+def checked_personal(personal: object, record_text: bytes) -> None:
+    """Texts by or about people: each stands in the record as SHA-256(salt || text), and beside it for as long as nobody erased it."""
+    if not isinstance(personal, dict) or not personal:
+        raise Bad("`personal` is not an object that holds something")
+    for digest, kept in personal.items():
+        digest_of(digest, "commitment")
+        kept = members(kept, {"salt", "value"}, set(), "a personal text")
+        if not isinstance(kept["value"], str):
+            raise Bad("the value of a personal text is none")
+        made = sha256(digest_of(kept["salt"], "salt") + kept["value"].encode()).hexdigest()
+        if made != digest:
+            raise Bad(f"a personal text and its salt make commitment {made}, they stand beside {shown(digest)}")
+        # Quotes inside a string are escaped, so that this is found as an object of the record or not at all.
+        if f'{{"commitment":"{digest}"}}'.encode() not in record_text:
+            raise Bad(f"a personal text stands under commitment {shown(digest)}, which its record does not hold")
 
 
 def checked_labels(labels: object) -> set[str]:

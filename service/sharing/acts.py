@@ -19,6 +19,7 @@ from service.labels.label import Label
 from service.releaselog.leaf import canonical
 from service.sharing.gate import Clock
 from service.sharing.ledger import OFFICERS, Draft, Entry, Ledger
+from service.sharing.personal import parted
 from service.sharing.policies import Policies, PolicyState
 from service.sharing.visibility import Upkeep
 from service.store import Connection, Database, catalogue, facts, policies, reviews
@@ -233,10 +234,11 @@ class Acts:
 
 def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapping[str, object], *, act: int) -> Draft:
     """The leaf of something done or looked at on our own side."""
+    told, texts = parted(dict(details))
     record = {
         "act": b"%d" % act,
         "authority": b"null",
-        "details": canonical(dict(details)),
+        "details": canonical(told),
         "outcome": canonical("done"),
     }
     return Draft(
@@ -250,4 +252,5 @@ def officers_draft(type_: str, actor: Actor, items: Sequence[str], details: Mapp
         purpose="none",
         record=record,
         versions=tuple((item, 0) for item in dict.fromkeys(items)),
+        personal=texts,
     )

@@ -22,6 +22,7 @@ from service.settings import PAGE_BYTES_MAX
 from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
 from service.sharing.cursors import Cursors, PlaceKind, binding_of
 from service.sharing.gate import Prepared, StoredFile, digest_of
+from service.sharing.personal import Q, parted, personal
 from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, catalogue, search, visibility
 from service.store.catalogue import VersionAt
@@ -220,6 +221,7 @@ class ListAsk(_Ask):
             members.append(b'"next":"%s"' % cursors.seal(last, PlaceKind.NEXT, binding).encode("ascii"))
         members.append(b'"bookmark":"%s"' % cursors.seal(last, PlaceKind.BOOKMARK, binding).encode("ascii"))
         body = b"{" + b",".join(members) + b"}"
+        query, texts = parted(self._query())
         ends = [snapshot_end(snapshot), *(line.until for line in page), *(one.until for one in shown.values())]
         return Prepared(
             act=state.act,
@@ -232,7 +234,8 @@ class ListAsk(_Ask):
             body_sha256=digest_of(body),
             media_type=JSON,
             items=_face_items([(item_id, one.copy.sha256) for item_id, one in shown.items()]),
-            record=_record("release", [(one.record_item, one.record_labels) for one in shown.values()], snapshot, self._query()),
+            record=_record("release", [(one.record_item, one.record_labels) for one in shown.values()], snapshot, query),
+            personal=texts,
             versions=tuple((item_id, one.version) for item_id, one in shown.items()),
             copies={one.copy.sha256: one.copy.body for one in shown.values()},
         )
@@ -274,7 +277,7 @@ class ListAsk(_Ask):
         if self.categories is not None:
             query["category"] = list(self.categories)
         if self.q is not None:
-            query["q"] = self.q
+            query["q"] = personal(Q, self.q)
         if self.cursor is not None or self.since is not None:
             query["continued"] = True
         return query

@@ -13,18 +13,33 @@ from service.releaselog.merkle import inclusion_proof
 from service.releaselog.receipt import Proof, write_proof
 from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
 from service.sharing.ledger import Ledger
+from service.sharing.personal import Opened
 from service.store import Connection, logs
 from service.store.logs import AuditFilter, Head, StoredRow
 from service.store.times import micros
 
 
-def audit_entry(row: StoredRow) -> dict[str, Any]:
-    """An entry as auditors read it (DESIGN section 14)."""
+def audit_entries(connection: Connection, rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
+    """Entries as auditors read them (DESIGN section 14).
+
+    `personal` holds value and salt of what the record commits to, as long as they are kept; it is left out where there is nothing.
+    """
+    opened = Opened(connection, [row.record for row in rows])
+    return [_audit_entry(row, opened.of(row.record)) for row in rows]
+
+
+def audit_entry(connection: Connection, row: StoredRow) -> dict[str, Any]:
+    """One of them."""
+    return audit_entries(connection, [row])[0]
+
+
+def _audit_entry(row: StoredRow, personal: Mapping[str, dict[str, str]]) -> dict[str, Any]:
     return {
         "log": row.log,
         "index": row.position,
         "face": json.loads(row.leaf),
         "record": json.loads(row.record),
+        **({"personal": dict(personal)} if personal else {}),
         "nonce": row.nonce.hex(),
         "leaf_hash": row.leaf_hash.hex(),
     }
@@ -155,7 +170,7 @@ def proven_entry(connection: Connection, log_name: str, index: int, size: int | 
         return logs.read_tile(connection, head.id, level, position, width)
 
     return {
-        "entry": audit_entry(row),
+        "entry": audit_entry(connection, row),
         "size": wanted,
         "proof": [value.hex() for value in inclusion_proof(index, wanted, tiles)],
         "checkpoint": head.checkpoint if wanted == head.size else logs.checkpoint_at(connection, head.id, wanted),

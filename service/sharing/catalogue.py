@@ -21,6 +21,7 @@ from service.policy import Bundle
 from service.sharing import proposals
 from service.sharing.acts import Act
 from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
+from service.sharing.personal import REASON, personal
 from service.sharing.tear_lines import may_appear, places
 from service.store import Connection, catalogue, search, visibility
 from service.store.catalogue import ItemRecord, ItemTimeline, LabelStretch, PortionRecord, VersionRecord
@@ -379,7 +380,7 @@ def withdraw(act: Act, item_id: str, *, reason: str) -> None:
     catalogue.settle_quarantine(act.connection, [item_id])
     proposals.void_about(act, [item_id], reason="withdrawn")
     act.items.append(item_id)
-    act.details |= {"ref": item.ref, "reason": reason}
+    act.details |= {"ref": item.ref, "reason": personal(REASON, reason)}
 
 
 def item_in_force(connection: Connection, item_id: str) -> ItemRecord:

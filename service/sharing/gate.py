@@ -27,6 +27,7 @@ from typing import Final, Protocol
 
 from service.errors import Broken, Busy, Refused, Rejected, ServiceError, Unauthenticated
 from service.releaselog.leaf import canonical
+from service.releaselog.personal import Personal
 from service.sharing.ledger import Draft, Entry, Ledger
 from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, Database, logs, policies
@@ -65,6 +66,7 @@ class Prepared:
     copies: Mapping[bytes, bytes] | None = None
     portion: str | None = None
     file: StoredFile | None = None
+    personal: tuple[Personal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +431,7 @@ def _draft(ask: Ask, prepared: Prepared, common: Mapping[str, bytes]) -> Draft:
         record=record,
         versions=prepared.versions if ask.look is None else tuple((item, 0) for item, _ in prepared.versions),
         portion=prepared.portion,
+        personal=prepared.personal,
     )
 
 

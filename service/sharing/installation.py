@@ -32,6 +32,7 @@ from service.sharing.examination import Examiner
 from service.sharing.gate import Clock, Gate
 from service.sharing.highwater import Highwater, Keeper, Shortfall, path_of, refusal
 from service.sharing.ledger import OFFICERS, Ledger
+from service.sharing.personal import REASON, personal
 from service.sharing.policies import Policies, ReadBundle
 from service.sharing.publishing import Publishing
 from service.sharing.registry import Directory, Registry
@@ -119,7 +120,7 @@ class Installation:
             raise Conflict("the database is not behind its high-water mark; there is nothing to accept", code="nothing-lost")
         with self.acts.registering("log.restored", actor) as act:
             act.details = {
-                "reason": reason,
+                "reason": personal(REASON, reason),
                 "logs": [{"log": one.log, "expected": one.expected, "found": one.found, "forked": one.forked} for one in shortfalls],
                 **({} if halted is None else {"halted": halted}),
             }

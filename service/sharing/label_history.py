@@ -7,12 +7,14 @@ stands the marking it first came with, word by word.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from service.labels.label import Label
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS, Entry
+from service.sharing.personal import Texts
 from service.store import Connection, relabels
 from service.store.relabels import Named, Relabelled
 from service.store.tables import FOREVER
@@ -32,7 +34,9 @@ def label_history_of(installation: Installation, actor: Actor, item_id: str) -> 
 
 def history_of_labels(connection: Connection, labels: Mapping[int, Label], item_id: str) -> list[dict[str, Any]]:
     """A line for every portion an item ever had, and for its compilation, with its labels through time, oldest first."""
-    why = {(one.portion_id, one.at): one for one in relabels.of_item(connection, item_id)}
+    decided_then = relabels.of_item(connection, item_id)
+    reasons = Texts(connection, [one.reason for one in decided_then])
+    why = {(one.portion_id, one.at): replace(one, reason=reasons.of(one.reason)) for one in decided_then}
     acts = {one.at: one for one in relabels.acts_about(connection, item_id, log=OFFICERS, types=BEGINNINGS)}
     portions: dict[str, dict[str, Any]] = {}
     for began in relabels.labels_of(connection, item_id):

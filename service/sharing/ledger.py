@@ -17,8 +17,9 @@ from service.releaselog.keys import OPEN_ENDED, KeyPeriod
 from service.releaselog.leaf import HEADS, canonical_string, leaf_bytes, record_bytes, seal
 from service.releaselog.merkle import Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer, public_half, vkey
+from service.releaselog.personal import Personal
 from service.settings import LOG_SLOTS
-from service.store import Connection, logs, roots
+from service.store import Connection, logs, personal, roots
 from service.store.logs import Head
 from service.store.roots import LogKey, Signing
 from service.store.times import text_of
@@ -51,6 +52,8 @@ class Draft:
     versions: tuple[tuple[str, int], ...] = ()
     portion: str | None = None
     heads_root: bytes | None = None
+    personal: tuple[Personal, ...] = ()
+    """What the commitments in `record` stand for, as far as no earlier entry holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +260,7 @@ class Ledger:
         sizes = {name: head.size for name, head in heads.items()}
         hashes: dict[str, list[bytes]] = {}
         rows: list[logs.EntryRow] = []
+        values: list[personal.PersonalRow] = []
         entries: list[Entry] = []
         for draft in drafts:
             event_id, nonce = secrets.token_urlsafe(16), secrets.token_bytes(32)
@@ -295,8 +299,10 @@ class Ledger:
                     draft.versions,
                 )
             )
+            values.extend(_personal_row(one, head.id, index) for one in draft.personal)
             entries.append(Entry(event_id, draft.log, index, at, draft.body_sha256))
         logs.append_entries(connection, rows)
+        personal.add(connection, values)
         for name, added in hashes.items():
             self._advance(connection, heads[name], added, at=at)
         return entries
@@ -319,6 +325,10 @@ class Ledger:
         # An empty log says nothing that somebody with an older key would need to check.
         empty = Frontier.empty()
         return self._checkpoint(origin, 0, empty.root(), at=OPEN_ENDED - 1)
+
+
+def _personal_row(one: Personal, log_id: int, position: int) -> personal.PersonalRow:
+    return personal.PersonalRow(one.commitment.sha256, one.salt, one.value.encode("utf-8"), one.kind, log_id, position)
 
 
 def _mark(public: bytes) -> int:

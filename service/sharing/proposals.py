@@ -20,6 +20,7 @@ from service.errors import Conflict, SecondOfficer
 from service.identity.clients import Role
 from service.releaselog.leaf import canonical
 from service.sharing.acts import Act, Actor, Beside
+from service.sharing.personal import Reason, kept
 from service.store import Connection, clients, policies
 from service.store.policies import Proposal, ProposalState
 
@@ -31,12 +32,16 @@ ABOUT_ITEMS: Final = (RELABEL, EVENT)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An act before it is proposed: its type, what it is about, on what ground, and the canonical JSON of what it would do."""
+    """An act before it is proposed: its type, what it is about, on what ground, and the canonical JSON of what it would do.
+
+    `because` is why: it is no part of what approval is bound to, which is what would be done.
+    """
 
     kind: str
     subject: str
     base: str
     body: bytes
+    because: Reason | None = None
 
     @property
     def timeline(self) -> str:
@@ -55,6 +60,11 @@ def value_of(proposal: Proposal) -> dict[str, Any]:
     return value
 
 
+def because_of(proposal: Proposal) -> str:
+    """Why it was proposed, as it is kept: by a commitment, or as it was before there were any, in words."""
+    return proposal.because if proposal.because is not None else str(value_of(proposal)["asked"]["reason"])
+
+
 def propose(act: Act, wanted: Wanted, actor: Actor, *, kinds: Collection[str]) -> Proposal:
     """Keep a proposal; one about the same that waits is void by it. Inside `Acts.registering`."""
     for earlier in policies.open_proposals(act.connection, kinds):
@@ -62,7 +72,16 @@ def propose(act: Act, wanted: Wanted, actor: Actor, *, kinds: Collection[str]) -
             end(act, earlier, ProposalState.VOID, by=actor, reason="proposed again", leaf=f"{_family(earlier)}.void")
     return policies.add_proposal(
         act.connection,
-        Proposal(wanted.kind, wanted.subject, wanted.base, wanted.timeline, wanted.body.decode("utf-8"), actor.client, act.at),
+        Proposal(
+            wanted.kind,
+            wanted.subject,
+            wanted.base,
+            wanted.timeline,
+            wanted.body.decode("utf-8"),
+            actor.client,
+            act.at,
+            because=None if wanted.because is None else kept(wanted.because),
+        ),
     )
 
 
@@ -124,9 +143,9 @@ def void_about(act: Act, item_ids: Collection[str], *, reason: str) -> None:
             end(act, proposal, ProposalState.VOID, by=act.actor, reason=reason, leaf=f"{_family(proposal)}.void")
 
 
-def end(act: Act, proposal: Proposal, state: ProposalState, *, by: Actor, reason: str, leaf: str | None = None) -> None:
+def end(act: Act, proposal: Proposal, state: ProposalState, *, by: Actor, reason: Reason, leaf: str | None = None) -> None:
     """Write how a proposal ended; with a leaf of its own where `leaf` names its type, else in the leaf of the act."""
-    policies.close_proposal(act.connection, proposal.id, state, at=act.at, by=by.client, reason=reason)
+    policies.close_proposal(act.connection, proposal.id, state, at=act.at, by=by.client, reason=kept(reason))
     details = {**_named(proposal), "proposed_by": proposal.client, "reason": reason}
     if leaf is None:
         act.details |= details

@@ -15,7 +15,7 @@ it is done again, at the last attempt under the locks themselves, so that it end
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,7 @@ from service.sharing.difference import Timeline
 from service.sharing.examination import Checked, Examiner, Weighed
 from service.sharing.gate import Clock
 from service.sharing.ledger import Entry, Ledger
+from service.sharing.personal import REASON, Texts, personal
 from service.sharing.policies import RESUME, SUSPEND, Policies, PolicyState
 from service.store import Connection, Database, clients, policies, visibility
 from service.store.policies import Proposal, ProposalState, Publication
@@ -220,7 +221,10 @@ class Publishing:
     def history(self) -> PolicyHistory:
         """What was in force, and what was proposed."""
         with self._database.reading() as connection:
-            return PolicyHistory(tuple(policies.publications(connection)), tuple(policies.proposals(connection, KINDS)))
+            found = policies.proposals(connection, KINDS)
+            reasons = Texts(connection, [one.reason for one in found if one.reason is not None])
+            told = tuple(one if one.reason is None else replace(one, reason=reasons.of(one.reason)) for one in found)
+            return PolicyHistory(tuple(policies.publications(connection)), told)
 
     # --- publishing ---------------------------------------------------------------------------------------------------
 
@@ -280,7 +284,7 @@ class Publishing:
         """
         with self._acts.registering("policy.withdraw", actor) as act:
             proposal = proposals.waiting(act.connection, self._digest_of(act.connection, named), kinds=KINDS)
-            proposals.end(act, proposal, ProposalState.WITHDRAWN, by=actor, reason=reason)
+            proposals.end(act, proposal, ProposalState.WITHDRAWN, by=actor, reason=personal(REASON, reason))
         return act.committed()
 
     def suspend(self, partner: str, actor: Actor, *, reason: str) -> Entry:
@@ -313,7 +317,7 @@ class Publishing:
                 policies.resume(act.connection, partner)
                 after = before.suspended - {partner}
             act.upkeep(PolicyState(act.number, act.at, before.clients, before.bundle, after)).policy_changed()
-            act.details |= {"partner": partner, "reason": reason}
+            act.details |= {"partner": partner, "reason": personal(REASON, reason)}
         return act.committed()
 
     # --- how ----------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from service.sharing.importing import SentFiles
 from service.sharing.installation import Installation
 from service.sharing.intake import ItemDraft, parse_json, read_item
 from service.sharing.ledger import Entry
+from service.sharing.personal import REASON, kept, personal
 from service.sharing.registry import officer_of
 from service.store import Connection, catalogue, relabels
 from service.store.catalogue import Quarantined
@@ -120,7 +121,13 @@ def decide(
     put = [place for place in _places(value) if portion is None or place.name == portion]
     if not put:
         raise Conflict(f"version {held.version} has no place `{(portion or '')[:_PLACE_CHARACTERS_MAX]}`", code="no-portion")
-    details: dict[str, object] = {"ref": held.ref, "version": held.version, "reason": reason, "was": {one.name: one.marking for one in put}}
+    because = personal(REASON, reason)
+    details: dict[str, object] = {
+        "ref": held.ref,
+        "version": held.version,
+        "reason": because,
+        "was": {one.name: one.marking for one in put},
+    }
     for place in put:
         place.put(marking, label)
     at = installation.clock()
@@ -150,7 +157,7 @@ def decide(
                 raise Conflict(outcome.message or "refused", code=outcome.code or "refused")
             number = outcome.version
             act.details["by_version"] = number
-        relabels.add(act.connection, [Relabelled(act.number, item_id, item_id, act.at, actor.client, reason)])
+        relabels.add(act.connection, [Relabelled(act.number, item_id, item_id, act.at, actor.client, kept(because))])
     return Decided(act.committed(), number, tuple(hold.reason for hold in draft.holds))
 
 

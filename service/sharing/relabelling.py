@@ -39,6 +39,7 @@ from service.sharing.copies import decide_item
 from service.sharing.installation import Installation
 from service.sharing.ledger import Entry
 from service.sharing.looks import DISPLAY
+from service.sharing.personal import REASON, Reason, Texts, kept, kept_commitment, personal
 from service.sharing.policies import PolicyState
 from service.sharing.proposals import EVENT, RELABEL
 from service.sharing.registry import officer_of
@@ -58,7 +59,7 @@ class Relabel:
     """Another label for an item, or with `portion` for one of its portions: exactly one of `marking` and `label`."""
 
     item_id: str
-    reason: str
+    reason: Reason
     marking: str | None = None
     label: object = None
     portion: str | None = None
@@ -71,8 +72,8 @@ class Relabel:
         return self.item_id
 
     def to_json(self) -> dict[str, Any]:
-        """As it was asked; read again by `wanted_of`."""
-        return {"item": self.item_id, "portion": self.portion, "marking": self.marking, "label": self.label, "reason": self.reason}
+        """As it was asked, but for the reason; read again by `wanted_of`."""
+        return {"item": self.item_id, "portion": self.portion, "marking": self.marking, "label": self.label}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Event:
     """What declassifications waited for has come about, or will at `at` (microseconds; None: now)."""
 
     words: str
-    reason: str
+    reason: Reason
     at: int | None = None
 
     kind = EVENT
@@ -91,8 +92,8 @@ class Event:
         return f"event:{hashlib.sha256(self.words.encode()).hexdigest()}"
 
     def to_json(self) -> dict[str, Any]:
-        """As it was asked; read again by `wanted_of`."""
-        return {"event": self.words, "at": None if self.at is None else text_of(self.at), "reason": self.reason}
+        """As it was asked, but for the reason; read again by `wanted_of`."""
+        return {"event": self.words, "at": None if self.at is None else text_of(self.at)}
 
 
 Wanted = Relabel | Event
@@ -168,6 +169,14 @@ class Pending:
     planned: Planned
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A proposal that waits, and why it was made: the text, as long as it is kept."""
+
+    proposal: Proposal
+    reason: str
+
+
 # --- for officers -----------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +188,7 @@ def relabel(installation: Installation, wanted: Wanted, actor: Actor) -> Done | 
         Conflict: no such item in force, or portion of it; or nothing waits for the event.
         Rejected: the marking or label is not one that this scheme knows.
     """
+    wanted = _committed(wanted)
     with installation.database.reading() as connection:
         planned = _plan_now(installation, connection, wanted)
         lacking = _lacking(connection, planned, actor, installation.world.current(connection))
@@ -202,7 +212,7 @@ def foreseen(installation: Installation, wanted: Wanted, actor: Actor) -> tuple[
         As `relabel`.
     """
     with installation.database.reading() as connection:
-        planned = _plan_now(installation, connection, wanted)
+        planned = _plan_now(installation, connection, _committed(wanted))
         lacking = _lacking(connection, planned, actor, installation.world.current(connection))
     if lacking is not None:
         raise _refused(installation, planned, actor, lacking)
@@ -251,24 +261,27 @@ def withdraw_proposal(installation: Installation, proposal_id: int, actor: Actor
         Conflict: it does not wait.
     """
     with installation.acts.registering("item.withdraw-proposal", actor) as act:
-        proposals.end(act, _waiting(act.connection, proposal_id), ProposalState.WITHDRAWN, by=actor, reason=reason)
+        proposals.end(act, _waiting(act.connection, proposal_id), ProposalState.WITHDRAWN, by=actor, reason=personal(REASON, reason))
     return act.committed()
 
 
-def waiting(installation: Installation, actor: Actor, *, after: int, limit: int) -> tuple[list[Proposal], Entry]:
+def waiting(installation: Installation, actor: Actor, *, after: int, limit: int) -> tuple[list[Waiting], Entry]:
     """The proposals that wait, oldest first, after an id; on record before they are shown."""
     with installation.database.reading() as connection:
         found = [one for one in policies.open_proposals(connection, proposals.ABOUT_ITEMS) if one.id > after][:limit]
+        reasons = Texts(connection, map(proposals.because_of, found))
     items = [one.subject for one in found if one.kind == RELABEL]
-    return found, installation.acts.look("look.proposals", actor, items, {})
+    told = [Waiting(one, reasons.of(proposals.because_of(one))) for one in found]
+    return told, installation.acts.look("look.proposals", actor, items, {})
 
 
 def wanted_of(proposal: Proposal) -> Wanted:
     """What a proposal asked for."""
-    asked = proposals.value_of(proposal)["asked"]
+    asked, reason = proposals.value_of(proposal)["asked"], proposals.because_of(proposal)
+    why = kept_commitment(reason) or reason
     if proposal.kind == EVENT:
-        return Event(asked["event"], asked["reason"], None if asked["at"] is None else read_time(asked["at"]))
-    return Relabel(asked["item"], asked["reason"], asked["marking"], asked["label"], asked["portion"])
+        return Event(asked["event"], why, None if asked["at"] is None else read_time(asked["at"]))
+    return Relabel(asked["item"], why, asked["marking"], asked["label"], asked["portion"])
 
 
 def read_time(text: str) -> int:
@@ -307,7 +320,8 @@ def _plan(connection: Connection, labels: Mapping[int, Label], state: PolicyStat
     value = {
         "v": 1,
         "act": wanted.kind,
-        "asked": wanted.to_json(),
+        # What was proposed before reasons could be erased holds its own in words.
+        "asked": wanted.to_json() | ({"reason": wanted.reason} if isinstance(wanted.reason, str) else {}),
         "bundle": state.bundle.digest,
         "portions": [one.to_json(at=at) for one in moved],
         "difference": moments,
@@ -504,7 +518,7 @@ def _propose(installation: Installation, wanted: Wanted, actor: Actor) -> Pendin
         if _lacking(act.connection, planned, actor, act.policy()) is not None:
             raise Conflict("labels, rights or policy have changed in this moment; look at the difference again", code=_CHANGED)
         proposal = proposals.propose(
-            act, proposals.Wanted(wanted.kind, wanted.subject, planned.bundle, planned.body), actor, kinds=[wanted.kind]
+            act, proposals.Wanted(wanted.kind, wanted.subject, planned.bundle, planned.body, wanted.reason), actor, kinds=[wanted.kind]
         )
         act.items.extend(_items_of(planned))
         act.details |= {"kind": wanted.kind, "proposal": proposal.id, "timeline": proposal.timeline, "reason": wanted.reason}
@@ -543,10 +557,11 @@ def _write(act: Act, planned: Planned, *, client: str, proposal: Proposal | None
     give_labels(act, given)
     proposals.void_about(act, frozenset(given), reason="other labels")
     approved = (None, None) if proposal is None else (proposal.id, act.actor.client)
-    reason = planned.wanted.reason
+    # What was proposed before there were commitments has its reason in words.
+    reason = _committed(planned.wanted).reason
     relabels.add(
         act.connection,
-        [relabels.Relabelled(act.number, one.portion_id, one.item_id, act.at, client, reason, *approved) for one in planned.moved],
+        [relabels.Relabelled(act.number, one.portion_id, one.item_id, act.at, client, kept(reason), *approved) for one in planned.moved],
     )
     asked = planned.wanted.to_json()
     act.details |= {
@@ -560,6 +575,11 @@ def _write(act: Act, planned: Planned, *, client: str, proposal: Proposal | None
     }
     if proposal is not None:
         act.details |= {"proposal": proposal.id, "proposed_by": proposal.client, "approved_by": act.actor.client}
+
+
+def _committed(wanted: Wanted) -> Wanted:
+    """With a reason that records can commit to."""
+    return replace(wanted, reason=personal(REASON, wanted.reason)) if isinstance(wanted.reason, str) else wanted
 
 
 def _items_of(planned: Planned) -> list[str]:

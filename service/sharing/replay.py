@@ -11,7 +11,8 @@ changed behind the log's back is a finding too, and not believed.
 
 Whatever differs is a finding, with what was expected (by deciding again) and found (in the record). Under another engine digest the
 decision is taken all the same, and said to be another engine's. What a list left out is not in its record, and so not replayed: who
-was offered too little is for `policy explain` to say. Entries that were pruned are counted, not replayed.
+was offered too little is for `policy explain` to say. Entries that were pruned are counted, not replayed; so are
+searches whose words were erased, of which it cannot be taken again that they found what is listed, which is decided again.
 
 A *what-if* decides the same questions under another bundle, at the time of each or at another, and says what would differ. It signs
 nothing and releases nothing: nothing here can reach the gate.
@@ -33,6 +34,7 @@ from service.errors import Broken, Conflict, Rejected
 from service.labels.label import Label, LabelError
 from service.policy import Bundle, Snapshot
 from service.releaselog.leaf import SENT
+from service.releaselog.personal import commitments
 from service.releaselog.verify import OWN_LOGS
 from service.settings import REPLAY_SAMPLE_MAX
 from service.sharing.acts import Actor
@@ -40,7 +42,7 @@ from service.sharing.copies import FILE, IN_PART, ItemDecision, decide_item, dec
 from service.sharing.installation import Installation
 from service.sharing.ledger import Entry
 from service.sharing.policies import RESUME, SUSPEND, Policies
-from service.store import Connection, logs, policies
+from service.store import Connection, logs, personal, policies
 from service.store.logs import Position, StoredRow
 from service.store.replay import VersionThen, created_at, newest_of_partners, version_then
 from service.store.times import micros, moment_of, text_of
@@ -90,12 +92,16 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a replay, so far. `other` are entries without a decision: acts, and looks at anything but items."""
+    """What came of a replay, so far. `other` are entries without a decision: acts, and looks at anything but items.
+
+    `erased` are searches whose words were erased: what they found is decided again, that it was found by these words cannot be.
+    """
 
     replayed: int = 0
     equal: int = 0
     pruned: int = 0
     other: int = 0
+    erased: int = 0
     same_engine: int = 0
     other_engine: int = 0
 
@@ -105,6 +111,7 @@ class Tally:
             "equal": self.equal,
             "pruned": self.pruned,
             "not_decisions": self.other,
+            "searches_erased": self.erased,
             "engine": {"same": self.same_engine, "other": self.other_engine},
         }
 
@@ -303,6 +310,7 @@ class Replay:
         findings = _Findings(row)
         snapshot = self._then.snapshot(question, findings)
         self.tally.replayed += 1
+        self.tally.erased += _is_erased(self._connection, row)
         if snapshot is not None:
             if snapshot.engine_digest == question.engine:
                 self.tally.same_engine += 1
@@ -591,6 +599,12 @@ class _Question:
             digests={one["id"]: one.get("copy_sha256") for one in face["items"]},
             labels=record["labels"],
         )
+
+
+def _is_erased(connection: Connection, row: StoredRow) -> bool:
+    """Whether it is a search whose words are gone."""
+    names = commitments(row.record)
+    return bool(names) and not personal.find(connection, [bytes.fromhex(name) for name in names])
 
 
 def _is_decision(row: StoredRow) -> bool:

@@ -16,6 +16,7 @@ from service.releaselog.leaf import canonical
 from service.releaselog.reviews import Mark, Review, State, marked
 from service.sharing.acts import Actor, Acts
 from service.sharing.ledger import OFFICERS
+from service.sharing.personal import NAME, NOTE, QUERY, Texts, personal
 from service.store import Connection, logs, reviews
 from service.store.reviews import Reviewed, SavedQuery
 from service.store.times import text_of
@@ -52,7 +53,14 @@ def mark(acts: Acts, actor: Actor, event_id: str, what: Mark, *, note: str) -> M
         # Marks exclude all other writers: the leaf of this one comes at the end of the log as it stands.
         reviews.put_review(act.connection, row.log_id, row.position, at=row.at, review=review, mark_position=officers.size)
         act.details.update(
-            {"log": row.log, "index": row.position, "event_id": event_id, "mark": str(what), "note": note, "state": str(review.state)}
+            {
+                "log": row.log,
+                "index": row.position,
+                "event_id": event_id,
+                "mark": str(what),
+                "note": personal(NOTE, note),
+                "state": str(review.state),
+            }
         )
     return Marked(act.event_id(), review.state)
 
@@ -63,10 +71,18 @@ def review_json(connection: Connection, one: Reviewed) -> dict[str, Any]:
     if officers is None:
         raise Broken("the log `officers` is missing; run `entente log verify`")
     told = []
-    for row in logs.stored_at(connection, officers.id, reviews.marks_of(connection, one.log_id, one.position)):
-        details = json.loads(row.record)["details"]
+    rows = logs.stored_at(connection, officers.id, reviews.marks_of(connection, one.log_id, one.position))
+    said = [json.loads(row.record)["details"] for row in rows]
+    notes = Texts(connection, [details["note"] for details in said])
+    for row, details in zip(rows, said, strict=True):
         told.append(
-            {"event_id": row.event_id, "at": text_of(row.at), "client": row.client, "mark": details["mark"], "note": details["note"]}
+            {
+                "event_id": row.event_id,
+                "at": text_of(row.at),
+                "client": row.client,
+                "mark": details["mark"],
+                "note": notes.of(details["note"]),
+            }
         )
     told.sort(key=lambda line: str(line["at"]))
     waiting = {} if one.review.closer is None else {"closer": one.review.closer}
@@ -105,7 +121,7 @@ def save(acts: Acts, actor: Actor, name: str, query: Mapping[str, object]) -> st
     with acts.registering(SAVE_TYPE, actor) as act:
         text = canonical(dict(query)).decode("utf-8")
         reviews.save_query(act.connection, SavedQuery(name, text, actor.client, act.at))
-        act.details.update({"name": name, "query": dict(query)})
+        act.details.update({"name": personal(NAME, name), "query": personal(QUERY, text)})
     return act.event_id()
 
 

@@ -88,8 +88,9 @@ def label_decided_json(decided: quarantine.Decided) -> dict[str, Any]:
     return {"event_id": decided.entry.event_id, "version": decided.version}
 
 
-def label_proposal_json(proposal: Proposal) -> dict[str, Any]:
+def label_proposal_json(waiting: relabelling.Waiting) -> dict[str, Any]:
     """An act on labels that waits, with the difference that was proposed."""
+    proposal = waiting.proposal
     value = proposals.value_of(proposal)
     asked = value["asked"]
     about = {"event": asked["event"]} if proposal.kind == proposals.EVENT else {"item": asked["item"]}
@@ -97,7 +98,7 @@ def label_proposal_json(proposal: Proposal) -> dict[str, Any]:
         "proposal": proposal.id,
         "kind": proposal.kind,
         **about,
-        "reason": asked["reason"],
+        "reason": waiting.reason,
         "timeline": proposal.timeline,
         "client": proposal.client,
         "at": text_of(proposal.at),

@@ -16,15 +16,17 @@ from typing import Final, NamedTuple
 from service.errors import ProofError
 from service.policy import digest_of
 from service.releaselog.facts import Fact
+from service.releaselog.personal import SALT_BYTES, commitment, commitments, members
 from service.releaselog.reviews import Review, State
 from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
-from service.sharing import reviews
+from service.sharing import erasure, reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
 from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
 from service.store import Connection, catalogue, facts, integrity, logs, policies
+from service.store import personal as personal_values
 from service.store import reviews as stored_reviews
-from service.store.logs import Head
+from service.store.logs import Head, StoredRow
 
 _STEP: Final = 1000
 
@@ -159,6 +161,46 @@ def _verify_contents(installation: Installation, connection: Connection) -> Prob
     return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection)
 
 
+class _Personal:
+    """Whether what records commit to is there, is what they commit to, and is gone only where an erasure says so.
+
+    A later entry of a log may commit to what an earlier one does: the value stands once, beside the first.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Final = connection
+        self._erased: Final = erasure.erased(connection)
+        self._read_to: dict[int, int] = {}
+        self._rows: dict[int, list[personal_values.PersonalRow]] = {}
+
+    def wrong(self, row: StoredRow, record: object) -> str | None:
+        """What is wrong at an entry; entries come in the order of their log."""
+        if row.position >= self._read_to.get(row.log_id, 0):
+            self._read_to[row.log_id] = row.position + _STEP
+            self._rows = personal_values.of_entries(self._connection, row.log_id, row.position, row.position + _STEP)
+        kinds = members(record) if commitments(row.record) else {}
+        here = {one.commitment.hex(): one for one in self._rows.get(row.position, ())}
+        for name, one in here.items():
+            if name not in kinds:
+                return f"a value is kept beside it under commitment `{name}`, which its record does not hold"
+            if len(one.salt) != SALT_BYTES or commitment(one.salt, one.value) != one.commitment:
+                return f"the value and salt kept for commitment `{name}` make another one"
+            if one.kind != kinds[name]:
+                return f"the value kept for commitment `{name}` is said to be of kind `{one.kind[:64]}`, expected `{kinds[name]}`"
+        absent = kinds.keys() - here.keys()
+        elsewhere = personal_values.find(self._connection, [bytes.fromhex(name) for name in absent]) if absent else {}
+        for name in sorted(kinds):
+            there = here.get(name) or elsewhere.get(bytes.fromhex(name))
+            if name in self._erased:
+                if there is not None:
+                    return f"the value of commitment `{name}` was erased on record, and is there again"
+            elif there is None:
+                return f"the value of commitment `{name}` is not there, and no entry says that it was erased"
+            elif there.log_id != row.log_id or there.position > row.position:
+                return f"the value of commitment `{name}` is kept beside another entry"
+        return None
+
+
 def _verify_marks(connection: Connection) -> Problem | None:
     """No log is said to have facts of entries that are yet to come: they would never get theirs."""
     marks = facts.marks(connection)
@@ -199,9 +241,13 @@ def _verify_named(connection: Connection) -> Problem | None:
     """Every copy, file and bundle that an entry names is kept."""
     copies, files = catalogue.copy_digests(connection), catalogue.file_digests(connection)
     bundles = set(policies.archived_digests(connection))
+    personal = _Personal(connection)
     for head in logs.heads(connection):
         for row in logs.entries(connection, head.id):
             face, record = json.loads(row.leaf), json.loads(row.record)
+            wrong = personal.wrong(row, record)
+            if wrong is not None:
+                return Problem(head.name, row.position, "personal", wrong)
             kept = files if face.get("portion") is not None else copies
             for item in face["items"]:
                 digest = item.get("copy_sha256")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -95,6 +95,24 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
             yield connection
 
+    def forget_deleted(self) -> None:
+        """Write out what was deleted, so that the journal beside the file does not hold it any longer; as far as nobody reads meanwhile.
+
+        PostgreSQL forgets by its own vacuum.
+        """
+        if self.postgres:
+            return
+        with suppress(Busy), self._connected() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (OperationalError, PoolTimeout) as error:
+            raise Busy("the database is busy or cannot be written") from error
+
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
         try:
@@ -162,6 +180,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         if cursor.fetchone()[0] != 2:
             raise Broken("SQLite would not promise durability: `synchronous` is not FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # Zeros over what is deleted or written over, where the page is written anyway: an erased text is gone from the file too.
+        cursor.execute("PRAGMA secure_delete=FAST")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
     finally:

@@ -13,7 +13,19 @@ from typing import Final
 from sqlalchemy import Connection, Integer, LargeBinary, Table, Text, text
 from sqlmodel import SQLModel
 
-_EVIDENCE: Final = ("log", "log_entry", "log_item", "log_fact", "log_tile", "log_checkpoint", "copy", "label", "file", "bundle_file")
+_EVIDENCE: Final = (
+    "log",
+    "log_entry",
+    "log_item",
+    "personal",
+    "log_fact",
+    "log_tile",
+    "log_checkpoint",
+    "copy",
+    "label",
+    "file",
+    "bundle_file",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ def foreign_value(connection: Connection) -> Foreign | None:
         kinds = dict(_kinds(SQLModel.metadata.tables[name]))
         wrong = " OR ".join(f"typeof({column}) NOT IN ({allowed})" for column, allowed in kinds.items())
         columns = ", ".join(f"typeof({column}) AS {column}" for column in kinds)
-        place = "log_id, position" if name in ("log_entry", "log_item", "log_fact") else "NULL AS log_id, NULL AS position"
+        place = "log_id, position" if name in ("log_entry", "log_item", "personal", "log_fact") else "NULL AS log_id, NULL AS position"
         row = connection.execute(
             text(f"SELECT {columns.replace(' AS ', ' AS kind_of_')}, {place} FROM {name} WHERE {wrong} LIMIT 1")
         ).first()
@@ -68,7 +80,11 @@ class Stray:
 def stray(connection: Connection) -> Stray | None:
     """The first row that no walk over a log comes to: of no log, outside of its entries, or of an entry that is not there."""
     # Without them an entry that is in no tree would be found by its event id, and shown to auditors beside those that are.
-    for name, what in (("log_entry", "an entry"), ("log_item", "a row that names an item"), ("log_fact", "a row that says a fact")):
+    rows = (
+        ("log_entry", "an entry"), ("log_item", "a row that names an item"), ("log_fact", "a row that says a fact"),
+        ("personal", "a personal value"),
+    )  # fmt: skip
+    for name, what in rows:
         row = connection.execute(
             text(
                 f"SELECT g.name, r.position FROM {name} r LEFT JOIN log g ON g.id = r.log_id "

@@ -70,6 +70,7 @@ class Proposal:
     closed_by: str | None = None
     reason: str | None = None
     id: int = 0
+    because: str | None = None
 
 
 _FENCE: Final = text("SELECT act, at, clients FROM fence WHERE id = 1")
@@ -145,19 +146,19 @@ def was_published(connection: Connection, digest: str) -> bool:
 
 # --- proposals --------------------------------------------------------------------------------------------------------
 
-_PROPOSAL: Final = "id, kind, subject, base, timeline, body, client, at, state, closed_at, closed_by, reason"
+_PROPOSAL: Final = "id, kind, subject, base, timeline, body, client, at, state, closed_at, closed_by, reason, because"
 
 
 def add_proposal(connection: Connection, proposal: Proposal) -> Proposal:
     """Keep a proposal; it comes back with its id. Only inside `Database.acting`, where nobody else adds one."""
     found = connection.execute(
         text(
-            "INSERT INTO proposal (kind, subject, base, timeline, body, client, at, state) "
-            "VALUES (:kind, :subject, :base, :timeline, :body, :client, :at, :state) RETURNING id"
+            "INSERT INTO proposal (kind, subject, base, timeline, body, client, at, state, because) "
+            "VALUES (:kind, :subject, :base, :timeline, :body, :client, :at, :state, :because) RETURNING id"
         ),
         {
             "kind": proposal.kind, "subject": proposal.subject, "base": proposal.base, "timeline": proposal.timeline,
-            "body": proposal.body, "client": proposal.client, "at": proposal.at, "state": str(proposal.state),
+            "body": proposal.body, "client": proposal.client, "at": proposal.at, "state": str(proposal.state), "because": proposal.because,
         },
     ).scalar_one()  # fmt: skip
     return replace(proposal, id=int(found))
@@ -196,7 +197,7 @@ def proposals(connection: Connection, kinds: Collection[str]) -> list[Proposal]:
 def _proposal(row: Row[Any]) -> Proposal:
     return Proposal(
         id=row.id, kind=row.kind, subject=row.subject, base=row.base, timeline=row.timeline, body=row.body, client=row.client, at=row.at,
-        state=ProposalState(row.state), closed_at=row.closed_at, closed_by=row.closed_by, reason=row.reason,
+        state=ProposalState(row.state), closed_at=row.closed_at, closed_by=row.closed_by, reason=row.reason, because=row.because,
     )  # fmt: skip
 
 

@@ -122,7 +122,8 @@ class ProposalRow(SQLModel, table=True):
     """An act that waits for a second officer, or waited. It stays as it was proposed; only how it ended is written later.
 
     `kind` is the type of the act, `subject` what it is about (the digest of a bundle), `base` what was in force when it was proposed,
-    `body` the canonical JSON of what it would do, `timeline` the SHA-256 (hex) of that: approval is of these bytes.
+    `body` the canonical JSON of what it would do, `timeline` the SHA-256 (hex) of that: approval is of these bytes. `because` is why it was
+    proposed, `reason` why it was closed: fixed words, or the commitment of a person's.
     """
 
     __tablename__ = "proposal"
@@ -138,6 +139,7 @@ class ProposalRow(SQLModel, table=True):
     closed_at: int | None = Field(default=None, sa_column=_big(nullable=True))
     closed_by: str | None = Field(default=None, sa_column=_text(nullable=True))
     reason: str | None = Field(default=None, sa_column=_text(nullable=True))
+    because: str | None = Field(default=None, sa_column=_text(nullable=True))
     __table_args__ = (Index("proposal_by_state", "state", "kind", "subject"),)
 
 
@@ -444,6 +446,19 @@ class LogEntryRow(SQLModel, table=True):
         Index("log_entry_by_type", "type", "at", "log_id", "position"),
         Index("log_entry_by_client", "client", "at", "log_id", "position"),
     )
+
+
+class PersonalRow(SQLModel, table=True):
+    """What a commitment in a record stands for, while it is kept; `value` is UTF-8. Its entry is the first with the commitment."""
+
+    __tablename__ = "personal"
+    commitment: bytes = Field(sa_column=_bytes(primary=True))
+    salt: bytes = Field(sa_column=_bytes())
+    value: bytes = Field(sa_column=_bytes())
+    kind: str = Field(sa_column=_text())
+    log_id: int = Field(sa_column=_big())
+    position: int = Field(sa_column=_big())
+    __table_args__ = (Index("personal_of_entry", "log_id", "position"),)
 
 
 class LogItemRow(SQLModel, table=True):

@@ -13,6 +13,7 @@ import pytest
 from service.sharing.verification import verify_all
 from service.store import catalogue
 from tests.support.api import Service, copied, item, service_in
+from tests.support.personal import entry_in_words
 
 _MARK = {"marking": "(S//REL TO USA, JPN)"}
 _SECRET = {
@@ -178,7 +179,7 @@ def test_an_escalation_is_closed_by_two_and_every_mark_is_a_leaf(busy: Service, 
     )  # fmt: skip
     leaf = busy.get("auditor", f"/v1/audit/releases/{done.json()['event_id']}").json()
     assert (leaf["log"], leaf["face"]["type"]) == ("officers", "review.mark")
-    assert leaf["record"]["details"] == {
+    assert entry_in_words(leaf)["details"] == {
         "log": "GBR", "index": closed["index"], "event_id": event, "mark": "closed", "note": "agreed", "state": "closed",
     }  # fmt: skip
     assert verify_all(busy.installation).ok
@@ -286,7 +287,7 @@ def test_a_query_is_kept_under_its_name_and_each_save_is_a_leaf(busy: Service) -
     assert (kept["name"], kept["query"], kept["client"]) == ("denials of JPN", query, busy.client("auditor").id)
     assert busy.get("auditor", "/v1/audit/releases", params=kept["query"]).status_code == 200
     saves = busy.entries(log="officers", type="query.save")
-    assert [entry["record"]["details"]["query"] for entry in saves] == [{}, query, {"partner": "JPN"}]
+    assert [json.loads(entry_in_words(entry)["details"]["query"]) for entry in saves] == [{}, query, {"partner": "JPN"}]
 
 
 @pytest.mark.parametrize(

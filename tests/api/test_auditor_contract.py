@@ -16,6 +16,7 @@ from service.releaselog.merkle import leaf_hash, root
 from service.releaselog.tiles import decode_bundle, decode_tile
 from service.sharing.verification import verify_all
 from tests.support.api import NOT_FOUND, Service, copied, service_in
+from tests.support.personal import entry_in_words
 
 ENTRY = ["log", "index", "face", "record", "nonce", "leaf_hash"]
 
@@ -37,7 +38,10 @@ def busy(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_an_entry_opens_to_its_seal_and_its_leaf(busy: Service) -> None:
     for entry in busy.entries() + busy.entries(log="officers"):
-        assert list(entry) == ENTRY
+        assert [name for name in entry if name != "personal"] == ENTRY
+        for commitment, kept in entry.get("personal", {}).items():
+            assert hashlib.sha256(bytes.fromhex(kept["salt"]) + kept["value"].encode()).hexdigest() == commitment
+            assert canonical({"commitment": commitment}) in canonical(entry["record"])
         leaf = canonical(entry["face"])
         assert leaf_hash(leaf).hex() == entry["leaf_hash"]
         parse_leaf(leaf)
@@ -124,7 +128,7 @@ def test_acts_and_looks_are_found_by_type(busy: Service) -> None:
     kinds = {entry["face"]["type"] for entry in busy.entries(log="officers")}
     assert {"policy.publish", "item.import", "client.add", "look.audience", "partner.suspend", "look.releases"} <= kinds
     (suspended,) = busy.entries(log="officers", type="partner.suspend")
-    assert suspended["record"]["details"] == {"partner": "GBR", "reason": "an exercise"}
+    assert entry_in_words(suspended)["details"] == {"partner": "GBR", "reason": "an exercise"}
     assert suspended["face"]["client"] == busy.client("officer").id
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.api import FILES, FORBIDDEN, Service
+from tests.support.personal import entry_in_words
 
 TEXTS = {name: content.decode() for name, content in FILES.items() if name != "README.md"}
 TEXTS["cases.csv"] = TEXTS["cases.csv"].partition("\n")[0] + "\n"  # they hold everything in place that is moved here
@@ -157,7 +158,7 @@ def test_a_proposal_is_withdrawn_with_its_reason(empty: Service) -> None:
     assert proposal["closed_by"] == empty.client("second-officer").id
     entry = ok(empty.get("auditor", f"/v1/audit/releases/{done['event_id']}"))
     assert entry["face"]["type"] == "policy.withdraw"
-    assert entry["record"]["details"]["reason"] == "not this year"
+    assert entry_in_words(entry)["details"]["reason"] == "not this year"
     problem(empty.post("officer", f"{path}/withdraw", {"reason": "again"}), 409, "no-proposal")
     problem(empty.post("second-officer", f"{path}/approve", {"timeline": pending["timeline"]}), 409, "no-proposal")
 

@@ -32,8 +32,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.app import build_routes, openapi
+from service.errors import Conflict
 from service.identity.clients import Role
-from service.sharing import relabelling
+from service.sharing import erasure, relabelling
+from service.sharing.acts import Actor
 from service.sharing.publishing import Pending
 from tests.support.api import FILES, MACHINE, Service, copied, item, routes, service_in
 from tests.support.two_officers import FIRST, second_officer
@@ -207,6 +209,22 @@ def _label_waiting(service: Service, path: str) -> relabelling.Pending:
     return done
 
 
+def _with_a_reason(service: Service) -> str:
+    """The event of an entry that commits to a text."""
+    officer = second_officer(service.installation, FIRST)
+    service.installation.publishing.suspend("SGP", officer, reason="an incident")
+    return service.installation.publishing.resume("SGP", officer, reason="it is over").event_id
+
+
+def _erasure_waiting(service: Service) -> erasure.Pending:
+    """An erasure that waits for another auditor than its proposer."""
+    try:
+        client = service.installation.registry.named("another-auditor")
+    except Conflict:
+        client, _ = service.installation.registry.add("another-auditor", Role.AUDITOR, issuer="https://idp.test", subject="another")
+    return erasure.propose(service.installation, Actor(client.id, "cli"), _with_a_reason(service), reason="r")
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
@@ -234,7 +252,11 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             waiting = _waiting(fuzzed)
             body = {"timeline": waiting.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
             parameters["digest"], more = waiting.digest, {"body": body, "media_type": "application/json"}
-        if "{proposal}" in path:
+        if "/erasures/{proposal}" in path:
+            erased = _erasure_waiting(fuzzed)
+            body = {"timeline": erased.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
+            parameters["proposal"], more = str(erased.proposal.id), {"body": body, "media_type": "application/json"}
+        elif "{proposal}" in path:
             pending = _label_waiting(fuzzed, path)
             body = {"timeline": pending.planned.digest} if path.endswith("/approve") else {"reason": "not now"}
             parameters |= {"id": pending.planned.moved[0].item_id, "proposal": str(pending.proposal.id)}
@@ -244,6 +266,8 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             _stored_to_wait(fuzzed, "the end of the exercise")
         if path.endswith("/{id}/obstacles"):
             parameters["id"] = _stored_to_wait(fuzzed, "an event for obstacles")
+        if path == "/v1/audit/erasures" and method == "POST":
+            more = {"body": {"event_id": _with_a_reason(fuzzed), "reason": "a person asked"}, "media_type": "application/json"}
         if path == "/v1/audit/reviews" and method == "POST":
             more = {"body": {"event_id": known["event_id"][0], "mark": "escalated"}, "media_type": "application/json"}
         wanted = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "query" and one.get("required")]

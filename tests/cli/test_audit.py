@@ -13,6 +13,7 @@ import pytest
 from service.sharing.asks import Asker, ItemAsk, ListAsk
 from service.sharing.installation import Installation
 from tests.cli.conftest import Home
+from tests.support.personal import entry_in_words
 
 
 def _ask(installation: Installation, name: str, partner: str, *item_ids: str) -> None:
@@ -80,7 +81,8 @@ def test_a_query_is_kept_and_asked_again_by_its_name(told: Home) -> None:
     assert lines(told, "releases", "--saved", "denials of JPN") == found
     assert lines(told, "releases", "--saved", "denials of JPN", "--partner", "IND") == lines(told, "releases", "--partner", "IND")
     (leaf,) = lines(told, "releases", "--type", "query.save")
-    assert leaf["record"]["details"] == {"name": kept["name"], "query": kept["query"]}
+    details = entry_in_words(leaf)["details"]
+    assert (details["name"], json.loads(details["query"])) == (kept["name"], kept["query"])
     auditor = told.token("demo-auditor")
     assert "no query is saved as `nope`" in told.run("log", "releases", "--saved", "nope", token=auditor).stderr
     assert told.run("log", "releases", "--save", " x", token=auditor).exit_code == 2

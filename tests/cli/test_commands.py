@@ -20,6 +20,7 @@ from service.demo import DEMO_CLIENTS
 from service.policy import read_directory
 from service.releaselog.receipt import verify_receipt
 from service.store import catalogue, logs, policies
+from tests.support.personal import record_in_words
 
 POLICIES: Final = Path(__file__).parents[2] / "policies"
 
@@ -29,7 +30,7 @@ def latest_officers_entry(home: Any) -> dict[str, Any]:
         head = logs.head(connection, "officers")
         assert head is not None
         (row,) = logs.entries(connection, head.id, start=head.size - 1, stop=head.size)
-    return {"face": json.loads(row.leaf), "record": json.loads(row.record)}
+        return {"face": json.loads(row.leaf), "record": record_in_words(connection, row)}
 
 
 def state_of(home: Any) -> tuple[int, int, frozenset[str]]:

@@ -27,7 +27,8 @@ from service.app import build_routes
 from service.errors import Busy
 from service.identity.clients import Role
 from service.settings import Settings
-from service.sharing import relabelling
+from service.sharing import erasure, relabelling
+from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.sharing.publishing import Pending
 from service.sharing.verification import verify_all
@@ -180,12 +181,14 @@ _FILE = b"a file that comes while nothing can be written" * 3000
 
 @dataclass(frozen=True, slots=True)
 class OwnSide(Small):
-    """With two publications that wait for another officer, by digest, and four acts on labels, by number. Nothing that is stored bears on
-    the publications."""
+    """With two publications that wait for another officer, by digest, four acts on labels, by number, and three entries with a reason to
+    erase, of which two are proposed. Nothing that is stored bears on the publications."""
 
     waiting: tuple[str, ...] = ()
     labels: tuple[relabelling.Pending, ...] = ()
     """Of two items to be withdrawn and approved, and of two events likewise."""
+    erasures: tuple[erasure.Pending, ...] = ()
+    erasable: str = ""
 
 
 def _proposed(made: Small, category: str) -> str:
@@ -221,6 +224,19 @@ def _labels_proposed(made: Small) -> Iterator[relabelling.Pending]:
         yield done
 
 
+def _to_erase(made: Small, number: int) -> str:
+    """The event of an act that has a reason."""
+    act = made.installation.publishing.suspend if number % 2 else made.installation.publishing.resume
+    return act("GBR", MACHINE_HERE, reason="a test of faults").event_id
+
+
+def _erasures_proposed(made: Small) -> Iterator[erasure.Pending]:
+    """By an auditor who is not the one that asks."""
+    client, _ = made.installation.registry.add("first-auditor", Role.AUDITOR, issuer="https://idp.test", subject="first-auditor")
+    for number in range(2):
+        yield erasure.propose(made.installation, Actor(client.id, "cli"), _to_erase(made, number), reason="a test of faults")
+
+
 def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, bytes]]:
     """(who, path, body) for every own-side route that acts or looks, by (method, template)."""
     items = world.items
@@ -234,6 +250,7 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
     approval = json.dumps({"timeline": timeline}).encode()
     event = entries(world.installation, "officers")[0].event_id
     refused, agreed, no_event, an_event = world.labels
+    withdrawn, erased = world.erasures
 
     def item_of(pending: relabelling.Pending) -> str:
         return pending.planned.moved[0].item_id
@@ -296,6 +313,13 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
             "/v1/audit/reviews",
             json.dumps({"event_id": event, "mark": "questioned", "note": "a test of faults"}).encode(),
         ),
+        ("GET", "/v1/audit/erasures"): ("/v1/audit/erasures", b""),
+        ("POST", "/v1/audit/erasures"): ("/v1/audit/erasures", json.dumps({"event_id": world.erasable, "reason": "a test"}).encode()),
+        ("POST", "/v1/audit/erasures/{proposal}/withdraw"): (f"/v1/audit/erasures/{withdrawn.proposal.id}/withdraw", _because()),
+        ("POST", "/v1/audit/erasures/{proposal}/approve"): (
+            f"/v1/audit/erasures/{erased.proposal.id}/approve",
+            json.dumps({"timeline": erased.proposal.timeline}).encode(),
+        ),
         ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
         ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
         ("GET", "/v1/log/root/heads/{index}"): ("/v1/log/root/heads/0", b""),
@@ -319,10 +343,15 @@ def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSide]:
     made = small(tmp_path_factory.mktemp("own-side"), busy_timeout_seconds=0.05)
     made.installation.gate.start()
     made.installation.rootlog.append()
-    made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed")
+    suspended = made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed").event_id
     waiting = tuple(_proposed(made, category) for category in ("PEACEKEEPING", "DIPLOMATIC"))
     labels = tuple(_labels_proposed(made))
-    yield OwnSide(made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting, labels=labels)
+    erasures = tuple(_erasures_proposed(made))
+    yield OwnSide(
+        made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting, labels=labels, erasures=erasures,
+        erasable=suspended,
+    )  # fmt: skip
+
     made.installation.close()
 
 

@@ -24,6 +24,7 @@ from service.sharing.ledger import Ledger
 from service.store import Database, logs
 from tests.conftest import new_postgresql_database
 from tests.support.log_drafts import draft
+from tests.support.personal import record_in_words
 from tests.support.store_bundles import bundle_files
 from tests.support.store_world import World
 
@@ -49,7 +50,7 @@ def acts_of(world: World) -> list[tuple[str, dict[str, object]]]:
     with world.installation.database.reading() as connection:
         head = logs.head(connection, "officers")
         assert head is not None
-        return [(row.type, json.loads(row.record)["details"]) for row in logs.entries(connection, head.id)]
+        return [(row.type, record_in_words(connection, row)["details"]) for row in list(logs.entries(connection, head.id))]
 
 
 def entente(folder: Path, *arguments: str) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from service.sharing.verification import verify_all
 from service.store import logs, policies
 from service.store.policies import ProposalState
 from tests.conftest import new_postgresql_database
+from tests.support.personal import record_in_words
 from tests.support.store_bundles import IND_CONFIDENTIAL, IND_EXERCISE, JPN_SECRET, MODEL, OPEN, PARTNERS, SCHEME, bundle_files
 from tests.support.store_world import OFFICER, World, item, text_portion, title
 from tests.support.two_officers import publish_as_two, second_officer
@@ -37,7 +37,8 @@ def leaves(world: World) -> list[tuple[str, dict[str, Any], str]]:
     with world.installation.database.reading() as connection:
         head = logs.head(connection, OFFICERS)
         assert head is not None
-        return [(row.type, json.loads(row.record).get("details", {}), row.client) for row in logs.entries(connection, head.id)]
+        rows = list(logs.entries(connection, head.id))
+        return [(row.type, record_in_words(connection, row).get("details", {}), row.client) for row in rows]
 
 
 def in_force(world: World) -> str | None:

@@ -15,6 +15,7 @@ from service.sharing.ledger import OFFICERS
 from service.sharing.publishing import Published
 from service.sharing.visibility import rebuild
 from service.store import logs, visibility
+from tests.support.personal import record_in_words
 from tests.support.store_bundles import (
     COMMUNITIES,
     IND_CONFIDENTIAL,
@@ -212,7 +213,8 @@ def test_a_suspended_partner_is_one_to_whom_nothing_is_released(filled: World) -
     filled.resume("JPN")
     assert refs(filled, "JPN") == {"open", "jpn"}
     assert all(line["visible_since"] > "2026-11-22T10:00:30" for line in filled.listed("JPN")[0])
-    details = json.loads(last_leaf(filled).record)["details"]
+    with filled.installation.database.reading() as connection:
+        details = record_in_words(connection, last_leaf(filled))["details"]
     assert (last_leaf(filled).type, details) == ("partner.resume", {"partner": "JPN", "reason": "a test"})
 
 

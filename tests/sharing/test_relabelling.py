@@ -20,6 +20,7 @@ from service.sharing.label_history import label_history_of
 from service.sharing.relabelling import Done, Event, Pending, Relabel
 from service.sharing.verification import verify_all
 from service.store import logs, policies
+from tests.support.personal import record_in_words
 from tests.support.store_bundles import IND_CONFIDENTIAL, JPN_SECRET, OPEN, bundle_files
 from tests.support.store_world import INDEX_OF_LOGS, START, World, item, text_portion, title
 from tests.support.two_officers import FIRST, publish_as_two, relabel_as_two, second_officer
@@ -92,8 +93,8 @@ def test_what_widens_waits_for_another_officer_and_shows_who_would_see_it(world:
     assert [one["text"] for one in world.item("JPN", item_id)["portions"]] == ["two"]  # type: ignore[index]
     with world.installation.database.reading() as connection:
         row = logs.entry(connection, done.entry.event_id)
-    assert row is not None
-    details = json.loads(row.record)["details"]
+        assert row is not None
+        details = record_in_words(connection, row)["details"]
     assert (details["proposed_by"], details["approved_by"], details["reason"]) == (first.client, second.client, "to India")
     assert verify_all(world.installation).ok
 
@@ -276,7 +277,7 @@ def test_another_timeline_is_not_approved_and_what_was_withdrawn_waits_no_more(
     with pytest.raises(Conflict, match="the timeline proposed is"):
         relabelling.approve(world.installation, pending.proposal.id, second, timeline="0" * 64)
     waiting, _ = relabelling.waiting(world.installation, second, after=0, limit=10)
-    assert [one.id for one in waiting] == [pending.proposal.id]
+    assert [(one.proposal.id, one.reason) for one in waiting] == [(pending.proposal.id, "r")]
     relabelling.withdraw_proposal(world.installation, pending.proposal.id, second, reason="no")
     assert relabelling.waiting(world.installation, second, after=0, limit=10)[0] == []
     with pytest.raises(Conflict, match="it is withdrawn"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.errors import Broken, NotVisible, ProofError
+from service.identity.clients import Role
 from service.releaselog.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from service.releaselog.facts import facts
 from service.releaselog.leaf import canonical, seal
@@ -23,10 +24,12 @@ from service.releaselog.notes import Signer
 from service.releaselog.receipt import verify_receipt
 from service.releaselog.tiles import TilePath, decode_bundle
 from service.sharing import audit
+from service.sharing.asks import Asker, ListAsk
 from service.sharing.audit import Receipt
 from service.sharing.gate import Released
 from service.sharing.installation import Installation
 from service.sharing.verification import Problem, verify_all
+from service.sharing.words import read_query
 from service.store import logs
 from tests.support.faults import MACHINE_HERE, Small, small
 from tests.support.log_asks import mixed_ask
@@ -35,6 +38,7 @@ from tests.support.two_officers import relabel_within
 LOGS: Final = ("GBR", "JPN", "officers")
 _ROUNDS: Final = 66
 _BATCH: Final = {"gbr": 4, "jpn": 8}
+_SEARCHES: Final = 12
 _FILE_BYTES: Final = 5_000
 
 
@@ -123,6 +127,7 @@ def target(
             checkpoints[log].append((size, note))
         if turn == rounds // 2:
             raw.backup(yesterday)
+    _search(installation)
     pristine = sqlite3.connect(":memory:")
     raw.backup(pristine)
     with installation.database.reading() as connection:
@@ -141,6 +146,18 @@ def target(
 
 
 _MARKINGS: Final = ("(S//REL TO USA, AUS)", "(S//REL TO USA, JPN)")
+
+
+def _search(installation: Installation) -> None:
+    """Searches, whose words are personal texts; in a log of their own, so that who rewrites the others has none of them to move."""
+    client, _ = installation.registry.add("searcher", Role.PARTNER, partner="IND", issuer="https://idp.test", subject="searcher")
+    for number in range(_SEARCHES):
+        q = f"words {number}"
+        ask = ListAsk(
+            Asker("IND", "none", client.id, "IND"), installation.copies, "/v1/items", None, q=q, sought=read_query(q),
+            cursors=installation.cursors,
+        )  # fmt: skip
+        assert isinstance(installation.gate.commit([(ask, installation.gate.prepare(ask))])[0], Released)
 
 
 def _heads(raw: sqlite3.Connection) -> Iterable[tuple[str, int, str]]:

@@ -735,3 +735,42 @@ def _another_kind(target: Target, randomness: random.Random) -> Changed:
     (row,) = randomness.choice(target.raw.execute(f"SELECT rowid FROM {table}").fetchall())
     _run(target, f"UPDATE {table} SET {column} = {value} WHERE rowid = ?", row)
     return Changed("kinds", None)
+
+
+def _personal(change: Callable[[Target, tuple[object, ...], random.Random], None]) -> Change:
+    def changed(target: Target, randomness: random.Random) -> Changed:
+        rows = target.raw.execute(
+            "SELECT rowid, position, salt, value FROM personal WHERE log_id = ?", (_id(target.raw, "IND"),)
+        ).fetchall()
+        row = randomness.choice(rows)
+        change(target, row, randomness)
+        return Changed("IND", row[1])
+
+    return changed
+
+
+KINDS["personal-value"] = _personal(
+    lambda target, row, randomness: _run(
+        target,
+        "UPDATE personal SET value = ? WHERE rowid = ?",
+        flipped(row[3], randomness),
+        row[0],  # type: ignore[arg-type]
+    )
+)
+KINDS["personal-salt"] = _personal(
+    lambda target, row, randomness: _run(
+        target,
+        "UPDATE personal SET salt = ? WHERE rowid = ?",
+        flipped(row[2], randomness),
+        row[0],  # type: ignore[arg-type]
+    )
+)
+KINDS["personal-deleted"] = _personal(lambda target, row, _: _run(target, "DELETE FROM personal WHERE rowid = ?", row[0]))
+KINDS["personal-moved"] = _personal(
+    lambda target, row, randomness: _run(
+        target,
+        "UPDATE personal SET position = ? WHERE rowid = ?",
+        randomness.choice([place for place in range(12) if place != row[1]]),
+        row[0],
+    )
+)

@@ -16,7 +16,8 @@ manifest.json             sizes, roots, counts, and the SHA-256 of every file ab
 
 A whole export is one in which nothing is left out. A line of `entries.jsonl` is the canonical JSON (RFC 8785) of
 `{"face","index","leaf_hash","log","nonce","record"}`, face and record being the very bytes that are stored: whoever checks can cut the leaf
-out of the line and hash it as it is.
+out of the line and hash it as it is. Where the record commits to personal texts that are kept, `personal` comes before it: value and salt
+by commitment.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import hashlib
 import re
 import tempfile
 from binascii import hexlify
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,7 @@ from service.releaselog.partial import Gap, gap
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import Piece
 from service.sharing.ledger import ROOT, Ledger
+from service.sharing.personal import Opened
 from service.sharing.rootlog import root_checkpoint, rooted
 from service.store import Connection, logs, policies
 from service.store.logs import ExportRow, Head
@@ -72,10 +74,16 @@ def verifier_source() -> bytes:
     return Path(offline_verifier.__file__).read_bytes()
 
 
-def line_of(row: ExportRow, log_json: bytes) -> bytes:
-    """A line of `entries.jsonl`; face and record are spliced in as they are stored. `log_json` is the log's name as JSON writes it."""
-    return b'{"face":%b,"index":%d,"leaf_hash":"%b","log":%b,"nonce":"%b","record":%b}\n' % (
-        row.leaf, row.position, hexlify(row.leaf_hash), log_json, hexlify(row.nonce), row.record,
+def lines_of(connection: Connection, rows: Sequence[ExportRow], log_json: bytes) -> bytes:
+    """Lines of `entries.jsonl`; face and record are spliced in as they are stored. `log_json` is the log's name as JSON writes it."""
+    opened = Opened(connection, [row.record for row in rows])
+    return b"".join([_line_of(row, log_json, opened.of(row.record)) for row in rows])
+
+
+def _line_of(row: ExportRow, log_json: bytes, personal: Mapping[str, dict[str, str]]) -> bytes:
+    beside = b'"personal":%b,' % canonical(dict(personal)) if personal else b""
+    return b'{"face":%b,"index":%d,"leaf_hash":"%b","log":%b,"nonce":"%b",%b"record":%b}\n' % (
+        row.leaf, row.position, hexlify(row.leaf_hash), log_json, hexlify(row.nonce), beside, row.record,
     )  # fmt: skip
 
 
@@ -84,7 +92,7 @@ def lines(connection: Connection, selection: Selection) -> Iterator[bytes]:
     for head in selection.heads(connection):
         log_json = canonical_string(head.name)
         for rows in selection.rows(connection, head):
-            yield b"".join([line_of(row, log_json) for row in rows])
+            yield lines_of(connection, rows, log_json)
 
 
 def tile_reader(connection: Connection, head: Head) -> TileReader:
@@ -155,7 +163,7 @@ class EvidenceBundle:
                 if row.position > upto:
                     gaps.write(_gap_line(gap(upto, row.position, head.size, tiles), log_json))
                 upto = row.position + 1
-            block = b"".join([line_of(row, log_json) for row in rows])
+            block = lines_of(self._connection, rows, log_json)
             # A quote inside a JSON string is escaped, so what looks like this member is one, if perhaps of a query within.
             self._bundles.update(_NAMES_BUNDLE.findall(block))
             yield block

@@ -111,6 +111,7 @@ def target(
     randomness = random.Random(7)
     checkpoints: dict[str, list[tuple[int, str]]] = {log: [] for log in LOGS}
     yesterday = sqlite3.connect(":memory:")
+    _search(installation)
     for turn in range(rounds):
         asks = [
             mixed_ask(installation, randomness, partner=name.upper(), client=world.clients[name].id, items=world.items, file=world.file)
@@ -127,7 +128,6 @@ def target(
             checkpoints[log].append((size, note))
         if turn == rounds // 2:
             raw.backup(yesterday)
-    _search(installation)
     pristine = sqlite3.connect(":memory:")
     raw.backup(pristine)
     with installation.database.reading() as connection:

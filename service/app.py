@@ -19,7 +19,21 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
-from service.api import auditors, everyone, exports, labels, officers, operators, partners, policies, problems, replay, reviews, shapes
+from service.api import (
+    auditors,
+    everyone,
+    exports,
+    labels,
+    officers,
+    operators,
+    partners,
+    policies,
+    problems,
+    replay,
+    retention,
+    reviews,
+    shapes,
+)
 from service.api.access import require_access, rule_of
 from service.api.guard import Guard
 from service.api.metrics import Metrics
@@ -81,7 +95,7 @@ def build_routes() -> FastAPI:
     )
     own_side = (
         *(officers.router, labels.router, policies.router),
-        *(auditors.router, reviews.router, exports.router, replay.router, operators.router),
+        *(auditors.router, reviews.router, retention.router, exports.router, replay.router, operators.router),
     )
     for router in (partners.recorded_router, everyone.router, partners.router, *own_side):
         # The routes themselves, not a reference to their router: `require_access` is to see every one as it will be served.

@@ -418,6 +418,45 @@ class SavedQueries(_Answer):
     next: str | None = None
 
 
+class HoldIn(_Request):
+    """What to hold: entries that match every condition given; none given holds every log. `partner` is the log of that partner."""
+
+    log: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    partner: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    item: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    since: str | None = Field(default=None, max_length=40, description="From this day or time (UTC) on")
+    until: str | None = Field(default=None, max_length=40, description="Before this day or time (UTC)")
+    reason: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class HoldDone(_Answer):
+    hold: int
+    event_id: OpaqueId
+
+
+class HoldReleased(_Answer):
+    at: Moment
+    client: str
+    reason: str
+
+
+class HoldLine(_Answer):
+    hold: int
+    log: str | None = None
+    item: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    reason: str
+    client: str
+    at: Moment
+    released: HoldReleased | None = None
+
+
+class Holds(_Answer):
+    holds: list[HoldLine]
+    next: str | None = None
+
+
 class ReplayFinding(_Answer):
     """That a decision taken again is another: what was `expected`, by deciding, and `found`, in the record."""
 

@@ -18,11 +18,12 @@ from service.policy import digest_of
 from service.releaselog.facts import Fact
 from service.releaselog.reviews import Review, State
 from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
-from service.sharing import reviews
+from service.sharing import holds, reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
 from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
 from service.store import Connection, catalogue, facts, integrity, logs, policies
+from service.store import holds as stored_holds
 from service.store import reviews as stored_reviews
 from service.store.logs import Head
 
@@ -156,7 +157,7 @@ def _verify_contents(installation: Installation, connection: Connection) -> Prob
     for bundle in policies.archived_digests(connection):
         if digest_of(policies.archived_bundle(connection, bundle) or {}) != bundle:
             return Problem("bundles", None, "bundle", f"the bundle archived as `{bundle}` has other bytes")
-    return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection)
+    return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection) or _verify_holds(connection)
 
 
 def _verify_marks(connection: Connection) -> Problem | None:
@@ -188,6 +189,22 @@ def _verify_reviews(connection: Connection) -> Problem | None:
             told = states.get(place)
             expected = "none" if told is None else f"`{told.state}`"
             return Problem(*place, "review", f"expected {expected} from its marks, found another state or time")
+    return None
+
+
+def _verify_holds(connection: Connection) -> Problem | None:
+    """Every hold is what its leaves say: one that was taken out or narrowed without a leaf would let evidence go."""
+    told, wrong = holds.derived(connection)
+    if wrong is not None:
+        return Problem(OFFICERS, wrong, "hold", "a hold that may not follow those before it")
+    kept = {hold.id: hold for hold in stored_holds.every(connection)}
+    for number in sorted(told.keys() | kept.keys()):
+        if number not in kept:
+            return Problem("holds", None, "hold", f"hold {number} is on record, but not kept")
+        if number not in told:
+            return Problem("holds", None, "hold", f"hold {number} is kept, but not on record")
+        if told[number] != kept[number]:
+            return Problem("holds", None, "hold", f"hold {number} is not what its leaves in `officers` say")
     return None
 
 

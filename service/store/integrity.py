@@ -13,7 +13,10 @@ from typing import Final
 from sqlalchemy import Connection, Integer, LargeBinary, Table, Text, text
 from sqlmodel import SQLModel
 
-_EVIDENCE: Final = ("log", "log_entry", "log_item", "log_fact", "log_tile", "log_checkpoint", "copy", "label", "file", "bundle_file")
+_EVIDENCE: Final = (
+    *("log", "log_entry", "log_item", "log_fact", "log_tile", "log_checkpoint", "hold"),
+    *("copy", "label", "file", "bundle_file"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() 
         "Exempt",
         "FileIn",
         "FileVariantIn",
+        "HoldIn",
         "ItemIn",
         "JsonIn",
         "JsonVariantIn",

@@ -125,6 +125,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "size": [1, 2],
         "format": ["bundle", "csv", "html"],
         "proposal": ["1"],
+        "hold": ["1"],
         "digest": [uploaded.json()["digest"]],
         "type": ["list", "item.import"],
         "item": ids[:1],
@@ -144,6 +145,7 @@ BODIES: dict[str, list[Any]] = {
     "/v1/officer/items/{id}/withdraw": [{"reason": "an error"}],
     "/v1/officer/partners/{code}/suspend": [{"reason": "an incident"}],
     "/v1/audit/queries": [{"name": "denials", "query": {"outcome": ["withhold"], "partner": "JPN"}}, {"name": "x", "query": {"limit": 3}}],
+    "/v1/audit/holds": [{"partner": "JPN", "item": "i", "since": "2026-11-22", "reason": "an inquiry"}],
     "/v1/officer/partners/{code}/resume": [{"reason": "it is over"}],
     "/v1/officer/decide": [
         {
@@ -244,6 +246,9 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             _stored_to_wait(fuzzed, "the end of the exercise")
         if path.endswith("/{id}/obstacles"):
             parameters["id"] = _stored_to_wait(fuzzed, "an event for obstacles")
+        if path == "/v1/audit/holds/{hold}/release":
+            held = fuzzed.post("auditor", "/v1/audit/holds", {"partner": "JPN", "reason": "an inquiry"}).json()["hold"]
+            parameters, more = {"hold": str(held)}, {"body": {"reason": "it is over"}, "media_type": "application/json"}
         if path == "/v1/audit/reviews" and method == "POST":
             more = {"body": {"event_id": known["event_id"][0], "mark": "escalated"}, "media_type": "application/json"}
         wanted = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "query" and one.get("required")]

@@ -27,7 +27,7 @@ from service.app import build_routes
 from service.errors import Busy
 from service.identity.clients import Role
 from service.settings import Settings
-from service.sharing import relabelling
+from service.sharing import holds, relabelling
 from service.sharing.installation import Installation, open_installation
 from service.sharing.publishing import Pending
 from service.sharing.verification import verify_all
@@ -296,6 +296,9 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
             "/v1/audit/reviews",
             json.dumps({"event_id": event, "mark": "questioned", "note": "a test of faults"}).encode(),
         ),
+        ("GET", "/v1/audit/holds"): ("/v1/audit/holds?ended=true", b""),
+        ("POST", "/v1/audit/holds"): ("/v1/audit/holds", b'{"partner":"JPN","reason":"a test of faults"}'),
+        ("POST", "/v1/audit/holds/{hold}/release"): ("/v1/audit/holds/1/release", _because()),
         ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
         ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
         ("GET", "/v1/log/root/heads/{index}"): ("/v1/log/root/heads/0", b""),
@@ -322,6 +325,7 @@ def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSide]:
     made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed")
     waiting = tuple(_proposed(made, category) for category in ("PEACEKEEPING", "DIPLOMATIC"))
     labels = tuple(_labels_proposed(made))
+    assert holds.add(made.installation.acts, MACHINE_HERE, holds.Conditions(), reason="so that it can be released").hold.id == 1
     yield OwnSide(made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting, labels=labels)
     made.installation.close()
 

@@ -60,7 +60,7 @@ async def _forbidden(_: Request, __: Exception) -> Response:
 
 
 async def _second_officer(_: Request, error: Exception) -> Response:
-    # Comes out of officers' routes alone, after the token was found to be an officer's: the reason is no secret to him.
+    # Comes out of routes of the own side alone, where two persons are needed: the reason is no secret to either.
     return problem(403, detail=_detail(error), code="second-officer")
 
 

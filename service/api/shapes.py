@@ -392,6 +392,7 @@ class ReviewLine(_Answer):
     state: Literal["reviewed", "questioned", "escalated", "closing", "closed"]
     marks: list[ReviewMark]
     closer: str | None = None
+    pruned: bool | None = Field(default=None, description="`true` where the entry was pruned since; the marks are kept")
 
 
 class Reviews(_Answer):
@@ -454,6 +455,78 @@ class HoldLine(_Answer):
 
 class Holds(_Answer):
     holds: list[HoldLine]
+    next: str | None = None
+
+
+class PruneIn(_Request):
+    """What to prune: whole tiles of entries before a day or time (UTC), of one log or of all."""
+
+    before: str = Field(max_length=40)
+    log: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    reason: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class PruneRange(_Answer):
+    """Entries `start` to `stop`, exclusive, of a log."""
+
+    log: str
+    start: int
+    stop: int
+
+
+class PruneKept(_Answer):
+    """Old entries of a log that stay, and why: `hold` and its number, `review` where one is open, `acts` in the log `officers`."""
+
+    log: str
+    why: str
+    entries: int
+
+
+class PruneForeseen(_Answer):
+    """All that would go by now, and what keeps the rest; `more` is of one act, which takes so much and no more."""
+
+    before: Moment
+    log: str | None = None
+    entries: int
+    ranges: list[PruneRange]
+    kept: list[PruneKept]
+    more: bool
+
+
+class PrunePending(PruneForeseen):
+    """What would go by this proposal; `timeline` is the digest by which it is approved."""
+
+    proposal: int
+    timeline: Sha256
+    event_id: OpaqueId
+
+
+class PruneDone(_Answer):
+    event_id: OpaqueId
+    entries: int
+    ranges: list[PruneRange]
+
+
+class PruneEnded(_Answer):
+    at: Moment
+    client: str
+    reason: str
+
+
+class PruneLine(_Answer):
+    proposal: int
+    state: Literal["open", "approved", "void", "withdrawn"]
+    timeline: Sha256
+    before: Moment
+    log: str | None = None
+    ranges: list[PruneRange]
+    client: str
+    at: Moment
+    ended: PruneEnded | None = None
+
+
+class Prunes(_Answer):
+    prunes: list[PruneLine]
     next: str | None = None
 
 

@@ -79,22 +79,26 @@ def waiting(connection: Connection, subject: str, *, kinds: Collection[str]) -> 
     raise Conflict(told, code="no-proposal")
 
 
-def check_second(connection: Connection, proposal: Proposal, actor: Actor) -> None:
+def check_second(connection: Connection, proposal: Proposal, actor: Actor, *, role: Role = Role.OFFICER) -> None:
     """Refuse whoever may not approve.
 
+    Args:
+        role: of whom two are needed.
+
     Raises:
-        SecondOfficer: he proposed it himself, or is not an officer that is enabled.
+        SecondOfficer: he proposed it himself, or is not one of this role that is enabled.
     """
     if actor.client == proposal.client:
-        raise SecondOfficer(f"`{actor.client}` proposed this and cannot approve it, expected another officer")
+        raise SecondOfficer(f"`{actor.client}` proposed this and cannot approve it, expected another {role}")
     client = clients.client_by_id(connection, actor.client)
-    if client is None or not client.enabled or client.role != Role.OFFICER:
+    if client is None or not client.enabled or client.role != role:
         # The machine's own authority proposes at most; it is no person.
-        raise SecondOfficer(f"`{actor.client}` is no client of role `officer` that is enabled, expected one")
+        raise SecondOfficer(f"`{actor.client}` is no client of role `{role}` that is enabled, expected one")
 
 
-def approve(act: Act, proposal: Proposal, actor: Actor) -> None:
-    """Close a proposal by the act it allows, with a leaf of its own before that of the act. Inside `Acts.act`.
+def approve(act: Act, proposal: Proposal, actor: Actor, *, role: Role = Role.OFFICER) -> None:
+    """Close a proposal by the act it allows, with a leaf of its own before that of the act. Inside `Acts.act` or
+    `Acts.registering`.
 
     Raises:
         Conflict: it does not wait any more.
@@ -103,7 +107,7 @@ def approve(act: Act, proposal: Proposal, actor: Actor) -> None:
     now = waiting(act.connection, proposal.subject, kinds=[proposal.kind])
     if replace(now, body="") != replace(proposal, body=""):
         raise Conflict(f"the proposal of `{proposal.subject}` is another by now; look at the difference again", code="no-proposal")
-    check_second(act.connection, proposal, actor)
+    check_second(act.connection, proposal, actor, role=role)
     policies.close_proposal(act.connection, proposal.id, ProposalState.APPROVED, at=act.at, by=actor.client, reason="approved")
     act.before.append(Beside(f"{_family(proposal)}.approve", {**_named(proposal), "proposed_by": proposal.client}))
 

@@ -62,17 +62,20 @@ def review_json(connection: Connection, one: Reviewed) -> dict[str, Any]:
     officers = logs.head(connection, OFFICERS)
     if officers is None:
         raise Broken("the log `officers` is missing; run `entente log verify`")
-    told = []
+    told: list[dict[str, Any]] = []
+    event_id = one.event_id
     for row in logs.stored_at(connection, officers.id, reviews.marks_of(connection, one.log_id, one.position)):
         details = json.loads(row.record)["details"]
+        event_id = event_id or details["event_id"]
         told.append(
             {"event_id": row.event_id, "at": text_of(row.at), "client": row.client, "mark": details["mark"], "note": details["note"]}
         )
     told.sort(key=lambda line: str(line["at"]))
     waiting = {} if one.review.closer is None else {"closer": one.review.closer}
+    pruned = {"pruned": True} if one.event_id is None else {}
     return {
-        "log": one.log, "index": one.position, "event_id": one.event_id, "at": text_of(one.at), "state": str(one.review.state),
-        "marks": told, **waiting,
+        "log": one.log, "index": one.position, "event_id": event_id, "at": text_of(one.at), "state": str(one.review.state),
+        "marks": told, **waiting, **pruned,
     }  # fmt: skip
 
 

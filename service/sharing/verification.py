@@ -17,12 +17,13 @@ from service.errors import ProofError
 from service.policy import digest_of
 from service.releaselog.facts import Fact
 from service.releaselog.reviews import Review, State
-from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
+from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, StoredPruned, Verdict, verify_log
 from service.sharing import holds, reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
+from service.sharing.pruning import verify_pruned
 from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
-from service.store import Connection, catalogue, facts, integrity, logs, policies
+from service.store import Connection, catalogue, facts, integrity, logs, policies, prunes
 from service.store import holds as stored_holds
 from service.store import reviews as stored_reviews
 from service.store.logs import Head
@@ -55,7 +56,7 @@ def verify_all(installation: Installation) -> VerificationReport:
     found: list[LogFound] = []
     derived: dict[int, Mapping[int, bytes]] = {}
     with installation.database.reading() as connection:
-        problem = _verify_kinds(connection)
+        problem = _verify_kinds(connection) or verify_pruned(connection)
         if problem is not None:
             return VerificationReport((), problem)
         installation.ledger.refresh(connection)
@@ -114,12 +115,22 @@ def _verify_one(installation: Installation, connection: Connection, head: Head) 
     )
 
 
-def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
+def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry | StoredPruned]:
+    """The entries of a log, and where a tile of them was pruned, what stays of it."""
+    start = 0
+    for tile in prunes.tiles(connection, head.id):
+        yield from _stored(connection, head, start, tile.start)
+        yield StoredPruned(tile, logs.tile_row(connection, head.id, 0, tile.index))
+        start = tile.stop
+    yield from _stored(connection, head, start, None)
+
+
+def _stored(connection: Connection, head: Head, start: int, stop: int | None) -> Iterator[StoredEntry]:
     items: dict[int, list[tuple[str, int, int]]] = {}
     said: dict[int, list[tuple[Fact, int]]] = {}
     names, mark = facts.names(connection), facts.marks(connection).get(head.id, 0)
     read_to = 0
-    for row in logs.entries(connection, head.id):
+    for row in logs.entries(connection, head.id, start=start, stop=stop):
         if row.position >= read_to:
             read_to = row.position + _STEP
             items = logs.items_by_position(connection, head.id, row.position, read_to)

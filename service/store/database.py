@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -95,6 +95,17 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
             yield connection
 
+    def scrub(self) -> None:
+        """After something was taken out: write the database's file anew where SQLite still has the old pages beside it.
+
+        Not while others read: then it is for the next one, or for the last one who closes the database. PostgreSQL lets go of what was
+        taken out when it vacuums.
+        """
+        if self.postgres:
+            return
+        with self.engine.connect() as connection, suppress(OperationalError):
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
         try:
@@ -162,6 +173,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         if cursor.fetchone()[0] != 2:
             raise Broken("SQLite would not promise durability: `synchronous` is not FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # What is taken out is written over, and not only let go.
+        cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
     finally:

@@ -563,6 +563,23 @@ class HoldRow(SQLModel, table=True):
     released_why: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 
+class PrunedRow(SQLModel, table=True):
+    """What stays of a whole tile of entries that were pruned (`releaselog.pruning`); its hashes are in `log_tile`.
+
+    `leaf` is the position in `officers` of the entry that says so, and binds all of this.
+    """
+
+    __tablename__ = "pruned"
+    log_id: int = Field(sa_column=_big(primary=True))
+    tile: int = Field(sa_column=_big(primary=True))
+    leaf: int = Field(sa_column=_big())
+    first_at: int = Field(sa_column=_big())
+    last_at: int = Field(sa_column=_big())
+    act: int = Field(sa_column=_big())
+    root: bytes = Field(sa_column=_bytes())
+    events: bytes = Field(sa_column=_bytes())
+
+
 class LogTileRow(SQLModel, table=True):
     """A full tile: 256 hashes (C2SP tlog-tiles, height 8). Level 0 too, so that proofs read whole tiles."""
 

@@ -94,6 +94,7 @@ def test_requests_are_closed_and_answers_are_never_null_where_they_are_absent() 
         "JsonIn",
         "JsonVariantIn",
         "PartIn",
+        "PruneIn",
         "Relabel",
         "ReplayAsked",
         "ReviewIn",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.sharing.verification import verify_all
-from tests.support.api import Service
+from service.store.times import micros
+from tests.support.api import Service, copied, service_in
+from tests.support.old_logs import fill
 
 HOLD = {"partner": "JPN", "item": "i-1", "since": "2026-01-02", "until": "2027-01-01T12:00:00Z", "reason": "an inquiry"}
 
@@ -63,3 +68,76 @@ def test_what_makes_no_sense_changes_nothing(service: Service, path: str, body: 
 )
 def test_holds_are_for_auditors_alone(service: Service, who: str, method: str, path: str) -> None:
     assert service.ask(who, method, path, **({"json": HOLD} if method == "POST" else {})).status_code == 403
+
+
+# --- pruning ----------------------------------------------------------------------------------------------------------
+
+BEFORE = {"before": "2025-01-01", "reason": "the retention policy"}
+
+
+@pytest.fixture(scope="module")
+def old(plain_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """An installation with a log of which three tiles are old, one of them held."""
+    with service_in(copied(plain_folder, tmp_path_factory.mktemp("old") / "data"), retention_days=300) as opened:
+        times = [micros(datetime(2024, month, 1, tzinfo=UTC)) for month in (1, 2, 3) for _ in range(256)]
+        fill(opened.installation, "JPN", [*times, micros(opened.clock())])
+        held = {"partner": "JPN", "since": "2024-02-01", "until": "2024-02-02", "reason": "an inquiry"}
+        assert opened.post("auditor", "/v1/audit/holds", held).status_code == 201
+        yield opened
+
+
+def test_a_prune_is_foreseen_proposed_and_approved_by_two(old: Service) -> None:
+    foreseen = old.post("auditor", "/v1/audit/prunes?dry_run=true", BEFORE)
+    told = {
+        "before": "2025-01-01T00:00:00.000000Z", "entries": 512, "more": False,
+        "ranges": [{"log": "JPN", "start": 0, "stop": 256}, {"log": "JPN", "start": 512, "stop": 768}],
+        "kept": [{"log": "JPN", "why": "hold 1", "entries": 256}],
+    }  # fmt: skip
+    assert (foreseen.status_code, foreseen.json()) == (200, told), foreseen.text
+    assert old.entry(foreseen)["face"]["type"] == "look.prunes"
+    pending = old.post("auditor", "/v1/audit/prunes", BEFORE)
+    assert pending.status_code == 202, pending.text
+    body = pending.json()
+    assert {name: body[name] for name in told} == told
+    approve, seen = f"/v1/audit/prunes/{body['proposal']}/approve", {"timeline": body["timeline"]}
+    own = old.post("auditor", approve, seen)
+    assert (own.status_code, own.json()["code"]) == (403, "second-officer")
+    assert "expected another auditor" in own.json()["detail"]
+    for who in ("officer", "jpn", "operator"):
+        assert old.post(who, approve, seen).status_code == 403
+    assert old.post("second-auditor", approve, {"timeline": "00" * 32}).json()["code"] == "other-timeline"
+    done = old.post("second-auditor", approve, seen)
+    assert (done.status_code, done.json()["entries"], done.json()["ranges"]) == (200, 512, told["ranges"])
+    assert old.post("second-auditor", approve, seen).json()["code"] == "no-proposal"
+    (line,) = old.get("auditor", "/v1/audit/prunes").json()["prunes"]
+    assert (line["state"], line["ranges"], line["ended"]["client"]) == ("approved", told["ranges"], old.client("second-auditor").id)
+    again = old.post("auditor", "/v1/audit/prunes", BEFORE)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing-to-prune")
+    assert verify_all(old.installation).problem is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/audit/prunes", {"reason": "r"}, 422, "body"),
+        ("/v1/audit/prunes", {"before": "then", "reason": "r"}, 422, None),
+        ("/v1/audit/prunes", {"before": "2026-10-01", "reason": "r"}, 422, "retention"),
+        ("/v1/audit/prunes?dry_run=true", {"before": "2026-10-01", "reason": "r"}, 422, "retention"),
+        ("/v1/audit/prunes", {**BEFORE, "log": "NOPE"}, 409, "no-log"),
+        ("/v1/audit/prunes", {**BEFORE, "log": "root"}, 409, "no-log"),
+        ("/v1/audit/prunes/99/approve", {"timeline": "00" * 32}, 404, None),
+        ("/v1/audit/prunes/x/withdraw", {"reason": "r"}, 404, None),
+    ],
+)
+def test_a_prune_that_makes_no_sense_changes_nothing(old: Service, path: str, body: dict[str, Any], status: int, code: str | None) -> None:
+    before = old.size("officers")
+    refused = old.post("auditor", path, body)
+    assert refused.status_code == status, refused.text
+    assert code is None or refused.json()["code"] == code
+    assert old.size("officers") == before
+
+
+def test_without_a_retention_policy_nothing_is_pruned(service: Service) -> None:
+    refused = service.post("auditor", "/v1/audit/prunes?dry_run=true", BEFORE)
+    assert (refused.status_code, refused.json()["code"]) == (422, "retention")
+    assert "no retention policy is set" in refused.json()["detail"]

@@ -13,6 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ from schemathesis.specs.openapi.checks import (
 
 from service.app import build_routes, openapi
 from service.identity.clients import Role
-from service.sharing import relabelling
+from service.sharing import holds, pruning, relabelling
 from service.sharing.publishing import Pending
+from service.store import holds as stored_holds
+from service.store.times import micros, moment_of
 from tests.support.api import FILES, MACHINE, Service, copied, item, routes, service_in
+from tests.support.old_logs import fill
 from tests.support.two_officers import FIRST, second_officer
 
 CALLERS = ("jpn", "officer", "auditor", None)
@@ -84,7 +88,8 @@ SCHEMA = schemathesis.openapi.from_dict(closed(DOCUMENT))
 @pytest.fixture(scope="module")
 def fuzzed(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = copied(demo_folder, tmp_path_factory.mktemp("fuzzed") / "data")
-    with service_in(folder, rate_burst=10_000_000) as opened:
+    with service_in(folder, rate_burst=10_000_000, retention_days=1000) as opened:
+        fill(opened.installation, "SGP", [OLD] * 257)
         assert opened.installation.rootlog.append() is not None
         yield opened
 
@@ -136,6 +141,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
     }
 
 
+OLD = micros(datetime(2020, 1, 1, tzinfo=UTC))
 LABEL = {"level": "SECRET", "categories": ["MARITIME"], "releasable_to": ["JPN"], "caveats": [], "originators": ["USA"]}
 BODIES: dict[str, list[Any]] = {
     "/v1/officer/items": [item("made/one"), item("made/two", "SECRET//REL TO USA, JPN"), {"ref": "made/three", "portions": []}],
@@ -145,6 +151,7 @@ BODIES: dict[str, list[Any]] = {
     "/v1/officer/items/{id}/withdraw": [{"reason": "an error"}],
     "/v1/officer/partners/{code}/suspend": [{"reason": "an incident"}],
     "/v1/audit/queries": [{"name": "denials", "query": {"outcome": ["withhold"], "partner": "JPN"}}, {"name": "x", "query": {"limit": 3}}],
+    "/v1/audit/prunes": [{"before": "2021-01-01", "log": "SGP", "reason": "the retention policy"}],
     "/v1/audit/holds": [{"partner": "JPN", "item": "i", "since": "2026-11-22", "reason": "an inquiry"}],
     "/v1/officer/partners/{code}/resume": [{"reason": "it is over"}],
     "/v1/officer/decide": [
@@ -209,6 +216,17 @@ def _label_waiting(service: Service, path: str) -> relabelling.Pending:
     return done
 
 
+def _prune_waiting(service: Service) -> pruning.Pending:
+    """A prune that waits for another auditor: of a log that is filled anew, and never opened by anybody."""
+    with service.installation.database.reading() as connection:
+        on = stored_holds.in_force(connection)
+    for hold in on:  # one made up without conditions would keep everything
+        holds.release(service.installation.acts, MACHINE, hold.id, reason="r")
+    log = f"X{next(_NUMBERS)}"
+    fill(service.installation, log, [OLD] * 257)
+    return pruning.propose(service.installation, MACHINE, before=moment_of(OLD + 1), log=log, reason="r")
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
@@ -236,7 +254,11 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             waiting = _waiting(fuzzed)
             body = {"timeline": waiting.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
             parameters["digest"], more = waiting.digest, {"body": body, "media_type": "application/json"}
-        if "{proposal}" in path:
+        if path.startswith("/v1/audit/prunes/"):
+            to_prune = _prune_waiting(fuzzed)
+            body = {"timeline": to_prune.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
+            parameters, more = {"proposal": str(to_prune.proposal.id)}, {"body": body, "media_type": "application/json"}
+        elif "{proposal}" in path:
             pending = _label_waiting(fuzzed, path)
             body = {"timeline": pending.planned.digest} if path.endswith("/approve") else {"reason": "not now"}
             parameters |= {"id": pending.planned.moved[0].item_id, "proposal": str(pending.proposal.id)}

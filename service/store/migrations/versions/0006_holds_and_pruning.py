@@ -24,7 +24,19 @@ def upgrade() -> None:
     sa.Column('released_why', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_table('pruned',
+    sa.Column('log_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('tile', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('leaf', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('first_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('last_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('act', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('root', sa.LargeBinary(), nullable=False),
+    sa.Column('events', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('log_id', 'tile')
+    )
 
 
 def downgrade() -> None:
+    op.drop_table('pruned')
     op.drop_table('hold')

@@ -194,12 +194,29 @@ class SummaryLine(_Answer):
     event_id: OpaqueId
 
 
+class OwnPruned(_Answer):
+    """Entries `start` to `stop`, exclusive, of our log that were pruned: as old as the retention policy says. Receipts of them hold."""
+
+    start: int
+    stop: int
+    first_at: Moment
+    last_at: Moment
+
+
+class PrunedSpan(OwnPruned):
+    """Entries `start` to `stop`, exclusive, of a log that were pruned, and the event of the leaf in `officers` that says so."""
+
+    log: str
+    event_id: OpaqueId
+
+
 class Releases(_Answer):
-    """`releases`, or, where it was asked for, `summary` of so many `entries`."""
+    """`releases`, or, where it was asked for, `summary` of so many `entries`; `pruned` where some of this stretch were."""
 
     releases: list[Face] | None = None
     summary: list[SummaryLine] | None = None
     entries: int | None = None
+    pruned: list[OwnPruned] | None = None
     next: str | None = None
 
 
@@ -296,8 +313,11 @@ class ProvenEntry(_Answer):
 
 
 class AuditReleases(_Answer):
+    """`pruned` is what was pruned of the logs and the time asked for: of it nobody can say whether it matched."""
+
     releases: list[AuditEntry]
     next: str | None = None
+    pruned: list[PrunedSpan] | None = None
 
 
 class Recipient(_Answer):
@@ -313,6 +333,7 @@ class Recipient(_Answer):
 class Recipients(_Answer):
     item: str
     recipients: list[Recipient]
+    pruned: list[PrunedSpan] | None = None
 
 
 class ActivityLine(_Answer):
@@ -328,6 +349,7 @@ class ActivityLine(_Answer):
 class ClientActivity(_Answer):
     client: str
     activity: list[ActivityLine]
+    pruned: list[PrunedSpan] | None = None
 
 
 class FirstLine(_Answer):
@@ -343,6 +365,7 @@ class FirstReleases(_Answer):
     partner: str
     firsts: list[FirstLine]
     next: str | None = None
+    pruned: list[PrunedSpan] | None = None
 
 
 class SignalLine(_Answer):
@@ -361,6 +384,7 @@ class SignalLine(_Answer):
 
 class Signals(_Answer):
     signals: list[SignalLine]
+    pruned: list[PrunedSpan] | None = None
 
 
 class ReviewIn(_Request):
@@ -626,8 +650,17 @@ class AudienceOf(_Answer):
     display: Literal["release", "in_part", "refer", "withhold"]
 
 
+class PrunedOfPartner(_Answer):
+    """Of this stretch of a partner's log nobody can say any more what it received."""
+
+    partner: str
+    first_at: Moment
+    last_at: Moment
+
+
 class Audience(_Answer):
     partners: list[AudienceOf]
+    pruned: list[PrunedOfPartner] | None = None
 
 
 class PortionMarked(_Answer):
@@ -842,6 +875,7 @@ class UnsharedItem(_Answer):
 class UnsharedItems(_Answer):
     unshared: list[UnsharedItem]
     next: str | None = None
+    pruned: list[PrunedOfPartner] | None = None
 
 
 class View(_Answer):

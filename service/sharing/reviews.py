@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.errors import Broken, Conflict, NotVisible
+from service.errors import Broken, Conflict
 from service.releaselog.leaf import canonical
 from service.releaselog.reviews import Mark, Review, State, marked
 from service.sharing.acts import Actor, Acts
+from service.sharing.audit import opened_entry
 from service.sharing.ledger import OFFICERS
 from service.store import Connection, logs, reviews
 from service.store.reviews import Reviewed, SavedQuery
@@ -37,12 +38,11 @@ def mark(acts: Acts, actor: Actor, event_id: str, what: Mark, *, note: str) -> M
 
     Raises:
         NotVisible: there is no such entry.
+        Pruned: there was; the marks that it has stay.
         Conflict: the mark says nothing here, or is one person's word where two are needed; or the entry is itself a mark.
     """
     with acts.registering(MARK_TYPE, actor) as act:
-        row = logs.entry(act.connection, event_id)
-        if row is None:
-            raise NotVisible
+        row = opened_entry(act.connection, event_id)
         if row.log == OFFICERS and row.type == MARK_TYPE:
             raise Conflict("an entry that is a mark is not marked, expected the entry it is about", code="review")
         review = marked(reviews.review_of(act.connection, row.log_id, row.position), what, actor.client)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, text
 
 from service.releaselog.pruning import PrunedTile, event_digest, place_in
+from service.store.database import sought
 from service.store.holds import Hold
 from service.store.logs import TILE_HASHES, Head
 from service.store.tables import as_bytes
@@ -151,12 +152,18 @@ def spans(
     partners_only: bool = False,
     since: int | None = None,
     until: int | None = None,
+    start: int = 0,
+    stop: int | None = None,
 ) -> list[Span]:
-    """What was pruned of a log, or of all, as far as it lay in a stretch of time; by log, in its order."""
-    conditions, values = ["1 = 1"], {}
+    """What was pruned of a log, or of all, as far as it lay in a stretch of time and of positions; by log, in its order."""
+    conditions = ["p.tile >= :first"]
+    values: dict[str, object] = {"first": start // TILE_HASHES}
+    if stop is not None:
+        conditions.append("p.tile < :last")
+        values["last"] = -(-stop // TILE_HASHES)
     if log is not None:
         conditions.append("g.name = :name")
-        values["name"] = log.replace("\x00", "\ufffd")
+        values["name"] = sought(log)
     if partners_only:
         conditions.append("g.name NOT IN ('officers', 'root')")
     rows = connection.execute(
@@ -169,11 +176,11 @@ def spans(
     )
     found: list[Span] = []
     for name, tile, first_at, last_at, event_id in rows:
-        start, stop, event = tile * TILE_HASHES, (tile + 1) * TILE_HASHES, event_id or ""
-        if found and (found[-1].log, found[-1].stop, found[-1].event_id) == (name, start, event):
-            found[-1] = Span(name, found[-1].start, stop, found[-1].first_at, last_at, event)
+        begin, end, event = tile * TILE_HASHES, (tile + 1) * TILE_HASHES, event_id or ""
+        if found and (found[-1].log, found[-1].stop, found[-1].event_id) == (name, begin, event):
+            found[-1] = Span(name, found[-1].start, end, found[-1].first_at, last_at, event)
         else:
-            found.append(Span(name, start, stop, first_at, last_at, event))
+            found.append(Span(name, begin, end, first_at, last_at, event))
     return [span for span in found if (until is None or span.first_at < until) and (since is None or span.last_at >= since)]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from service.errors import Conflict
 from service.identity.clients import Role
-from service.releaselog.leaf import canonical_string
+from service.releaselog.leaf import canonical, canonical_string
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation
 from service.sharing.ledger import Draft
@@ -39,9 +40,7 @@ def fill(installation: Installation, log: str, times: Sequence[int], *, first: i
         act = policies.fence(connection).act
         digest = policies.in_force(connection).digest
         drafts = [_named(draft(log, first + number, act=act), digest) for number in range(len(times))]
-        catalogue.keep_copies(
-            connection, {hashlib.sha256(body).digest(): body for body in (b"copy %d" % number for number in range(ITEMS))}
-        )
+        catalogue.keep_copies(connection, _COPIES)
         events = []
         heads = installation.ledger.lock(connection, [log])
         # Entries of one time are one batch, as they would be written.
@@ -57,6 +56,15 @@ def fill(installation: Installation, log: str, times: Sequence[int], *, first: i
     return events
 
 
+_BODIES: Final = [canonical({"id": f"i-{number}", "level": "SECRET", "categories": ["MARITIME"]}) for number in range(ITEMS)]
+_COPIES: Final = {hashlib.sha256(body).digest(): body for body in _BODIES}
+
+
 def _named(one: Draft, digest: str | None) -> Draft:
-    """By the policy in force, as verification wants the bundle that an entry names to be kept."""
-    return one if digest is None else replace(one, record={**one.record, "bundle": canonical_string(digest)})
+    """By the policy in force, and of copies that can be read: what an entry names is kept."""
+    items = json.loads(one.items)
+    for item in items:
+        if "copy_sha256" in item:
+            item["copy_sha256"] = hashlib.sha256(_BODIES[int(item["id"].removeprefix("i-"))]).hexdigest()
+    record = one.record if digest is None else {**one.record, "bundle": canonical_string(digest)}
+    return replace(one, items=canonical(items), record=record)

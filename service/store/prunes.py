@@ -6,7 +6,7 @@ Where the entries of a tile are gone its hashes are still in `log_tile`, and eve
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -134,8 +134,8 @@ def tiles(connection: Connection, log_id: int) -> list[PrunedTile]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Entries `start` to `stop`, exclusive, of a log that were pruned by one act: the times of the first and the last, and the event of
-    the leaf that says so."""
+    """Entries `start` to `stop`, exclusive, of a log that were pruned by one act: the times of the first and the last; of the leaf that
+    says so, its event, who approved, and when."""
 
     log: str
     start: int
@@ -143,6 +143,8 @@ class Span:
     first_at: int
     last_at: int
     event_id: str
+    client: str
+    at: int
 
 
 def spans(
@@ -168,19 +170,19 @@ def spans(
         conditions.append("g.name NOT IN ('officers', 'root')")
     rows = connection.execute(
         text(
-            "SELECT g.name, p.tile, p.first_at, p.last_at, e.event_id FROM pruned p JOIN log g ON g.id = p.log_id "
+            "SELECT g.name, p.tile, p.first_at, p.last_at, e.event_id, e.client, e.at FROM pruned p JOIN log g ON g.id = p.log_id "
             "LEFT JOIN log o ON o.name = 'officers' LEFT JOIN log_entry e ON e.log_id = o.id AND e.position = p.leaf "
             f"WHERE {' AND '.join(conditions)} ORDER BY g.name, p.tile"
         ),
         values,
     )
     found: list[Span] = []
-    for name, tile, first_at, last_at, event_id in rows:
+    for name, tile, first_at, last_at, event_id, client, at in rows:
         begin, end, event = tile * TILE_HASHES, (tile + 1) * TILE_HASHES, event_id or ""
         if found and (found[-1].log, found[-1].stop, found[-1].event_id) == (name, begin, event):
-            found[-1] = Span(name, found[-1].start, end, found[-1].first_at, last_at, event)
+            found[-1] = replace(found[-1], stop=end, last_at=last_at)
         else:
-            found.append(Span(name, begin, end, first_at, last_at, event))
+            found.append(Span(name, begin, end, first_at, last_at, event, client or "", at or 0))
     return [span for span in found if (until is None or span.first_at < until) and (since is None or span.last_at >= since)]
 
 

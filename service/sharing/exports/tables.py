@@ -1,4 +1,5 @@
-"""CSV (RFC 4180): a row for each entry and item it names, and one for an entry that names none.
+"""CSV (RFC 4180): a row for each entry and item it names, and one for an entry that names none. Before them one for each run of entries
+that were pruned, of type `pruned`, its index `FIRST-LAST`.
 
 Made for spreadsheets that would take a cell for a formula: a cell that begins with one of `= + - @`, a tab, a line break, a full-width form
 of these, or an apostrophe gets an apostrophe before it. So `-x` is written `'-x`, and whoever reads the file by a program
@@ -15,6 +16,8 @@ from typing import Final
 from service.sharing.exports.opened import Opened, entries
 from service.sharing.exports.selection import Selection
 from service.store import Connection
+from service.store.prunes import Span
+from service.store.times import text_of
 
 COLUMNS: Final = (
     "log", "index", "event_id", "at", "type", "client", "route", "purpose", "result", "outcome",
@@ -34,6 +37,7 @@ def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
+    writer.writerows(pruned_row(span) for span in selection.pruned(connection))
     for entry in entries(connection, selection):
         writer.writerows(rows(entry))
         if text.tell() >= _BLOCK_CHARACTERS:
@@ -41,6 +45,12 @@ def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
             text.seek(0)
             text.truncate()
     yield text.getvalue().encode("utf-8")
+
+
+def pruned_row(span: Span) -> tuple[object, ...]:
+    """The row of entries that were pruned: their places, the time of the first of them, and the event of the leaf that says so."""
+    row = (span.log, f"{span.start}-{span.stop - 1}", harmless(span.event_id), text_of(span.first_at), "pruned")
+    return (*row, *[""] * (len(COLUMNS) - len(row)))
 
 
 def rows(entry: Opened) -> list[tuple[object, ...]]:

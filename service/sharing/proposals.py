@@ -1,9 +1,9 @@
-"""What one officer proposes and another approves: kept, decided by somebody else, or void (DESIGN section 4, "Publishing").
+"""What one person proposes and another of the same role approves: kept, decided by somebody else, or void (DESIGN section 4, "Publishing").
 
 A proposal is bound to three things by their digests: what it is about (`subject`), what was in force when it was proposed (`base`), and
 exactly what it would do (`timeline`, the SHA-256 of `body`). Approval is of these, so a proposal is void as soon as one of them is not
 what it was; it is never mended. Nothing here says what needs approval, or does what was approved: publishing does, for policies, and
-relabelling, for labels.
+relabelling, for labels. Who approves is said by them too: an officer, unless it is an auditors' matter.
 
 Every step is a leaf of `officers`: the proposal, the approval (beside the act it allows), the end of one that came to nothing.
 """
@@ -83,10 +83,10 @@ def check_second(connection: Connection, proposal: Proposal, actor: Actor, *, ro
     """Refuse whoever may not approve.
 
     Args:
-        role: of whom two are needed.
+        role: who approves proposals of this kind.
 
     Raises:
-        SecondOfficer: he proposed it himself, or is not one of this role that is enabled.
+        SecondOfficer: he proposed it himself, or is not of that role and enabled.
     """
     if actor.client == proposal.client:
         raise SecondOfficer(f"`{actor.client}` proposed this and cannot approve it, expected another {role}")
@@ -97,8 +97,7 @@ def check_second(connection: Connection, proposal: Proposal, actor: Actor, *, ro
 
 
 def approve(act: Act, proposal: Proposal, actor: Actor, *, role: Role = Role.OFFICER) -> None:
-    """Close a proposal by the act it allows, with a leaf of its own before that of the act. Inside `Acts.act` or
-    `Acts.registering`.
+    """Close a proposal by the act it allows, with a leaf of its own before that of the act. Inside `Acts.act` or `Acts.registering`.
 
     Raises:
         Conflict: it does not wait any more.

@@ -192,7 +192,7 @@ def approve(installation: Installation, proposal_id: int, actor: Actor, *, timel
         if isinstance(error, Rejected) and error.code != "retention":
             raise
         raise _void(installation, proposal, actor) from None
-    installation.database.scrub()
+    installation.database.forget_deleted()
     return Pruned(act.committed(), plan)
 
 

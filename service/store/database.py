@@ -95,16 +95,23 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
             yield connection
 
-    def scrub(self) -> None:
-        """After something was taken out: write the database's file anew where SQLite still has the old pages beside it.
+    def forget_deleted(self) -> None:
+        """Write out what was deleted, so that the journal beside the file does not hold it any longer; as far as nobody reads meanwhile.
 
-        Not while others read: then it is for the next one, or for the last one who closes the database. PostgreSQL lets go of what was
-        taken out when it vacuums.
+        PostgreSQL forgets by its own vacuum.
         """
         if self.postgres:
             return
-        with self.engine.connect() as connection, suppress(OperationalError):
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(Busy), self._connected() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (OperationalError, PoolTimeout) as error:
+            raise Busy("the database is busy or cannot be written") from error
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
@@ -173,8 +180,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         if cursor.fetchone()[0] != 2:
             raise Broken("SQLite would not promise durability: `synchronous` is not FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        # What is taken out is written over, and not only let go.
-        cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
     finally:

@@ -31,6 +31,7 @@ from service.api import (
     policies,
     problems,
     replay,
+    retention,
     reviews,
     shapes,
 )
@@ -95,7 +96,7 @@ def build_routes() -> FastAPI:
     )
     own_side = (
         *(officers.router, labels.router, policies.router),
-        *(auditors.router, reviews.router, erasures.router, exports.router, replay.router, operators.router),
+        *(auditors.router, reviews.router, erasures.router, retention.router, exports.router, replay.router, operators.router),
     )
     for router in (partners.recorded_router, everyone.router, partners.router, *own_side):
         # The routes themselves, not a reference to their router: `require_access` is to see every one as it will be served.

@@ -8,6 +8,7 @@ ServiceError
 │   ├── SecondOfficer      this wants another person; said to officers alone: 403 with the reason
 │   ├── BeyondRights       a label that this officer may not give or take: likewise
 │   ├── NotVisible         absent or withheld: the one 404
+│   │   └── Pruned             was in the log whose reader asks, and is not any more: 404 with the reason
 │   └── TooMany            over the client's rate: 429
 ├── Rejected           the request is malformed or unproven; the caller can mend it: 422
 │   ├── Conflict           well-formed, but not as things stand (a `ref` already stored): 409
@@ -54,6 +55,10 @@ class BeyondRights(Refused):
 
 class NotVisible(Refused):
     """Absent or withheld; the caller cannot tell which, and neither can this type."""
+
+
+class Pruned(NotVisible):
+    """Was in a log that the caller may read, and was pruned since. Said where that is no secret, and nowhere else."""
 
 
 class TooMany(Refused):

@@ -53,6 +53,8 @@ REPLAY_ENTRIES_MAX: Final = 1000
 """Entries that one request over HTTP has decided again; the command line has no such limit."""
 REPLAY_SAMPLE_MAX: Final = 1_000_000
 """Entries of a sample."""
+PRUNE_TILES_MAX: Final = 64
+"""Tiles of 256 entries that one act prunes; others wait for it. What is left is proposed again."""
 LOG_SLOTS: Final = 1024
 """Slots of the heads tree (DESIGN section 7): every log has one, secret to its partner and us."""
 
@@ -94,6 +96,8 @@ class Settings(BaseSettings):
     """How often the heads of all logs are put under one root, whether anything happened or not."""
     unwitnessed_seconds_max: int = Field(default=0, ge=0)
     """How old the newest root that a witness has signed may be before releases stop with 503; 0 for any age."""
+    retention_days: int = Field(default=0, ge=0, le=36_600)
+    """For how long every entry of the release logs is kept; only older ones may be pruned, by two auditors. 0: all, for good."""
     external_issuer: str | None = None
     """`iss` of an OpenID provider whose tokens are accepted too, for clients registered under it."""
     external_audience: str | None = None

@@ -27,7 +27,7 @@ from service.sharing.acts import Actor
 from service.sharing.installation import Installation
 from service.sharing.rootlog import opening
 from service.sharing.signals import Thresholds, signals
-from service.store import Connection, log_answers, log_pages, logs
+from service.store import Connection, log_answers, log_pages
 from service.store.logs import AuditFilter, Position
 from service.store.times import micros
 
@@ -94,6 +94,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
             before = None if cursor is None else Position(*cursor)
             page = log_pages.page(connection, wanted, before=before, limit=query.limit)
             body: dict[str, Any] = {"releases": audit.audit_entries(connection, page.rows)}
+            body |= audit.pruned_of(connection, wanted)
         if page.next is not None:
             body["next"] = bound_cursor(asked, page.next.at, page.next.log_id, page.next.position)
         return body, looked
@@ -112,10 +113,7 @@ async def releases(query: Annotated[ReleasesQuery, Query()], actor: ActorDepende
 async def release(event_id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
     def run() -> tuple[dict[str, Any], str]:
         with installation.database.reading() as connection:
-            row = logs.entry(connection, event_id)
-            entry = None if row is None else audit.audit_entry(connection, row)
-        if entry is None:
-            raise NotVisible
+            entry = audit.audit_entry(connection, audit.opened_entry(connection, event_id))
         return entry, installation.acts.reading("look.entry", actor, {"event_id": event_id})
 
     body, looked = await asyncio.to_thread(run)
@@ -138,7 +136,8 @@ async def recipients(id: str, actor: ActorDependency, installation: Installation
     _must_be_an_id(id)
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"item": id, "recipients": answers.recipients(connection, id)}
+        pruned = audit.pruned_of(connection, AuditFilter(partners_only=True))
+        return {"item": id, "recipients": answers.recipients(connection, id), **pruned}
 
     return await _read(installation, actor, "look.recipients", {"item": id}, read)
 
@@ -176,7 +175,8 @@ async def activity(
     since, until = query.micros()
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"client": client, "activity": answers.activity(connection, client, since=since, until=until)}
+        pruned = audit.pruned_of(connection, AuditFilter(since=since, until=until))
+        return {"client": client, "activity": answers.activity(connection, client, since=since, until=until), **pruned}
 
     return await _read(installation, actor, "look.activity", {"client": client, **query.model_dump(mode="json")}, read)
 
@@ -206,7 +206,10 @@ async def first_releases(query: Annotated[FirstsQuery, Query()], actor: ActorDep
         found = answers.first_releases(
             connection, query.partner, since=query.since, until=query.until, from_position=start, limit=query.limit
         )
-        body: dict[str, Any] = {"partner": query.partner, "firsts": list(found.lines)}
+        # What was pruned before the stretch bears on it too: a first time may have been there.
+        until = None if query.until is None else micros(query.until)
+        pruned = audit.pruned_of(connection, AuditFilter(log=query.partner, partners_only=True, until=until))
+        body: dict[str, Any] = {"partner": query.partner, "firsts": list(found.lines), **pruned}
         if found.next is not None:
             body["next"] = bound_cursor(asked, found.next)
         return body
@@ -235,7 +238,8 @@ async def find_signals(query: Annotated[SignalsQuery, Query()], actor: ActorDepe
 
     def read(connection: Connection) -> dict[str, Any]:
         found = signals(log_answers.requests(connection, since=since, until=until), thresholds)
-        return {"signals": [signal.to_json() for signal in found]}
+        pruned = audit.pruned_of(connection, AuditFilter(partners_only=True, since=since, until=until))
+        return {"signals": [signal.to_json() for signal in found], **pruned}
 
     return await _read(installation, actor, "look.signals", query.model_dump(mode="json"), read)
 

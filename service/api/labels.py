@@ -396,9 +396,9 @@ async def unshared(query: Annotated[UnsharedQuery, Query()], actor: ActorDepende
     def run() -> tuple[dict[str, Any], str]:
         if query.partner is not None:
             partner_must_exist(installation, query.partner)
-        found, entry = obstacles.unshared(installation, actor, partner=query.partner, after=after, limit=query.limit + 1)
+        found, entry, pruned = obstacles.unshared(installation, actor, partner=query.partner, after=after, limit=query.limit + 1)
         shown = found[: query.limit]
-        body: dict[str, Any] = {"unshared": [obstacles.unshared_json(one) for one in shown]}
+        body: dict[str, Any] = {"unshared": [obstacles.unshared_json(one) for one in shown], **pruned}
         if len(found) > query.limit:
             body["next"] = named_cursor(shown[-1].visible_since, shown[-1].lane.id, shown[-1].item_id)
         return body, entry.event_id

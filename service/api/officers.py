@@ -28,6 +28,7 @@ from service.settings import (
 from service.sharing import catalogue, importing, looks
 from service.sharing.acts import Actor
 from service.sharing.asks import Asker
+from service.sharing.audit import pruned_of_partners
 from service.sharing.catalogue import Outcome
 from service.sharing.item_calendar import calendar_of_items
 from service.sharing.ledger import OFFICERS
@@ -157,16 +158,16 @@ async def withdraw_item(
 )
 @route(Access.OFFICER)
 async def item_audience(id: str, actor: ActorDependency, installation: InstallationDependency) -> Response:
-    def run() -> tuple[list[dict[str, Any]], str]:
+    def run() -> tuple[dict[str, Any], str]:
         item_must_exist(installation, id)
         entry = installation.acts.look("look.audience", actor, [id], {})
         with installation.database.reading() as connection:
             state = installation.world.current(connection)
             lines = looks.audience(connection, installation.world, state, id, at=installation.clock())
-        return lines, entry.event_id
+            return {"partners": lines, **pruned_of_partners(connection)}, entry.event_id
 
-    lines, event_id = await asyncio.to_thread(run)
-    return JSONResponse({"partners": lines}, headers={**_NO_STORE, "release-event": event_id})
+    body, event_id = await asyncio.to_thread(run)
+    return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
 
 
 class ItemsCalendarQuery(BaseModel):

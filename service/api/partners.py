@@ -220,7 +220,8 @@ async def releases(query: Annotated[ReleasesQuery, Query()], asker: AskerDepende
     def sum_up() -> bytes:
         with installation.database.reading() as connection:
             summary = summed_up(logs.own_leaves(connection, asker.log, from_position=start), limit=query.limit)
-        body: dict[str, Any] = {"summary": list(summary.lines), "entries": summary.entries}
+            pruned = audit.own_pruned(connection, asker.log, start=start, stop=summary.next)
+        body: dict[str, Any] = {"summary": list(summary.lines), "entries": summary.entries, **pruned}
         if summary.next is not None:
             body["next"] = place_cursor(summary.next)
         return json.dumps(body, separators=(",", ":")).encode("utf-8")
@@ -228,11 +229,15 @@ async def releases(query: Annotated[ReleasesQuery, Query()], asker: AskerDepende
     def read() -> bytes:
         with installation.database.reading() as connection:
             rows = logs.own_entries(connection, asker.log, from_position=start, limit=query.limit + 1)
+            upto = rows[query.limit][0] if len(rows) > query.limit else None
+            pruned = audit.own_pruned(connection, asker.log, start=start, stop=upto)
         shown = rows[: query.limit]
         # Each face is its leaf: the very bytes that were hashed.
         body = b'{"releases":[' + b",".join(leaf for _, leaf in shown) + b"]"
-        if len(rows) > query.limit:
-            body += b',"next":"%s"' % place_cursor(rows[query.limit][0]).encode("ascii")
+        if upto is not None:
+            body += b',"next":"%s"' % place_cursor(upto).encode("ascii")
+        if pruned:
+            body += b',"pruned":' + json.dumps(pruned["pruned"], separators=(",", ":")).encode("ascii")
         return body + b"}"
 
     return Response(await asyncio.to_thread(sum_up if query.summary else read), media_type="application/json", headers=_NO_STORE)

@@ -18,7 +18,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import BeyondRights, Broken, Conflict, Forbidden, NotVisible, Refused, Rejected, SecondOfficer, TooMany, Unauthenticated
+from service.errors import (
+    BeyondRights,
+    Broken,
+    Conflict,
+    Forbidden,
+    NotVisible,
+    Pruned,
+    Refused,
+    Rejected,
+    SecondOfficer,
+    TooMany,
+    Unauthenticated,
+)
 from service.policy import PolicyRejected
 from service.sharing.asks import NOT_FOUND_BODY, PROBLEM_JSON
 
@@ -39,6 +51,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(SecondOfficer, _second_officer)
     app.add_exception_handler(BeyondRights, _beyond_rights)
+    app.add_exception_handler(Pruned, _pruned)
     app.add_exception_handler(NotVisible, _not_visible)
     app.add_exception_handler(TooMany, _too_many)
     app.add_exception_handler(Refused, _forbidden)
@@ -60,7 +73,7 @@ async def _forbidden(_: Request, __: Exception) -> Response:
 
 
 async def _second_officer(_: Request, error: Exception) -> Response:
-    # Comes out of officers' routes alone, after the token was found to be an officer's: the reason is no secret to him.
+    # Comes out of routes of the own side alone, where two persons are needed: the reason is no secret to either.
     return problem(403, detail=_detail(error), code="second-officer")
 
 
@@ -71,6 +84,11 @@ async def _beyond_rights(_: Request, error: Exception) -> Response:
 
 async def _not_visible(_: Request, __: Exception) -> Response:
     return Response(NOT_FOUND_BODY, 404, _NO_STORE, PROBLEM_JSON)
+
+
+async def _pruned(_: Request, error: Exception) -> Response:
+    # Of logs alone, to whoever may read them: what was pruned is told to him anyway.
+    return problem(404, detail=_detail(error), code="pruned")
 
 
 async def _too_many(_: Request, error: Exception) -> Response:

@@ -194,12 +194,29 @@ class SummaryLine(_Answer):
     event_id: OpaqueId
 
 
+class OwnPruned(_Answer):
+    """Entries `start` to `stop`, exclusive, of our log that were pruned: as old as the retention policy says. Receipts of them hold."""
+
+    start: int
+    stop: int
+    first_at: Moment
+    last_at: Moment
+
+
+class PrunedSpan(OwnPruned):
+    """Entries `start` to `stop`, exclusive, of a log that were pruned, and the event of the leaf in `officers` that says so."""
+
+    log: str
+    event_id: OpaqueId
+
+
 class Releases(_Answer):
-    """`releases`, or, where it was asked for, `summary` of so many `entries`."""
+    """`releases`, or, where it was asked for, `summary` of so many `entries`; `pruned` where some of this stretch were."""
 
     releases: list[Face] | None = None
     summary: list[SummaryLine] | None = None
     entries: int | None = None
+    pruned: list[OwnPruned] | None = None
     next: str | None = None
 
 
@@ -310,8 +327,11 @@ class ProvenEntry(_Answer):
 
 
 class AuditReleases(_Answer):
+    """`pruned` is what was pruned of the logs and the time asked for: of it nobody can say whether it matched."""
+
     releases: list[AuditEntry]
     next: str | None = None
+    pruned: list[PrunedSpan] | None = None
 
 
 class Recipient(_Answer):
@@ -327,6 +347,7 @@ class Recipient(_Answer):
 class Recipients(_Answer):
     item: str
     recipients: list[Recipient]
+    pruned: list[PrunedSpan] | None = None
 
 
 class ActivityLine(_Answer):
@@ -342,6 +363,7 @@ class ActivityLine(_Answer):
 class ClientActivity(_Answer):
     client: str
     activity: list[ActivityLine]
+    pruned: list[PrunedSpan] | None = None
 
 
 class FirstLine(_Answer):
@@ -357,6 +379,7 @@ class FirstReleases(_Answer):
     partner: str
     firsts: list[FirstLine]
     next: str | None = None
+    pruned: list[PrunedSpan] | None = None
 
 
 class SignalLine(_Answer):
@@ -375,6 +398,7 @@ class SignalLine(_Answer):
 
 class Signals(_Answer):
     signals: list[SignalLine]
+    pruned: list[PrunedSpan] | None = None
 
 
 class ReviewIn(_Request):
@@ -406,6 +430,7 @@ class ReviewLine(_Answer):
     state: Literal["reviewed", "questioned", "escalated", "closing", "closed"]
     marks: list[ReviewMark]
     closer: str | None = None
+    pruned: bool | None = Field(default=None, description="`true` where the entry was pruned since; the marks are kept")
 
 
 class Reviews(_Answer):
@@ -429,6 +454,117 @@ class SavedQuery(_Answer):
 
 class SavedQueries(_Answer):
     queries: list[SavedQuery]
+    next: str | None = None
+
+
+class HoldIn(_Request):
+    """What to hold: entries that match every condition given; none given holds every log. `partner` is the log of that partner."""
+
+    log: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    partner: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    item: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    since: str | None = Field(default=None, max_length=40, description="From this day or time (UTC) on")
+    until: str | None = Field(default=None, max_length=40, description="Before this day or time (UTC)")
+    reason: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class HoldDone(_Answer):
+    hold: int
+    event_id: OpaqueId
+
+
+class HoldReleased(_Answer):
+    at: Moment
+    client: str
+    reason: str
+
+
+class HoldLine(_Answer):
+    hold: int
+    log: str | None = None
+    item: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    reason: str
+    client: str
+    at: Moment
+    released: HoldReleased | None = None
+
+
+class Holds(_Answer):
+    holds: list[HoldLine]
+    next: str | None = None
+
+
+class PruneIn(_Request):
+    """What to prune: whole tiles of entries before a day or time (UTC), of one log or of all."""
+
+    before: str = Field(max_length=40)
+    log: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    reason: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class PruneRange(_Answer):
+    """Entries `start` to `stop`, exclusive, of a log."""
+
+    log: str
+    start: int
+    stop: int
+
+
+class PruneKept(_Answer):
+    """Old entries of a log that stay, and why: `hold` and its number, `review` where one is open, `acts` in the log `officers`."""
+
+    log: str
+    why: str
+    entries: int
+
+
+class PruneForeseen(_Answer):
+    """All that would go by now, and what keeps the rest; `more` is of one act, which takes so much and no more."""
+
+    before: Moment
+    log: str | None = None
+    entries: int
+    ranges: list[PruneRange]
+    kept: list[PruneKept]
+    more: bool
+
+
+class PrunePending(PruneForeseen):
+    """What would go by this proposal; `timeline` is the digest by which it is approved."""
+
+    proposal: int
+    timeline: Sha256
+    event_id: OpaqueId
+
+
+class PruneDone(_Answer):
+    event_id: OpaqueId
+    entries: int
+    ranges: list[PruneRange]
+
+
+class PruneEnded(_Answer):
+    at: Moment
+    client: str
+    reason: str
+
+
+class PruneLine(_Answer):
+    proposal: int
+    state: Literal["open", "approved", "void", "withdrawn"]
+    timeline: Sha256
+    before: Moment
+    log: str | None = None
+    ranges: list[PruneRange]
+    client: str
+    at: Moment
+    ended: PruneEnded | None = None
+
+
+class Prunes(_Answer):
+    prunes: list[PruneLine]
     next: str | None = None
 
 
@@ -529,8 +665,17 @@ class AudienceOf(_Answer):
     display: Literal["release", "in_part", "refer", "withhold"]
 
 
+class PrunedOfPartner(_Answer):
+    """Of this stretch of a partner's log nobody can say any more what it received."""
+
+    partner: str
+    first_at: Moment
+    last_at: Moment
+
+
 class Audience(_Answer):
     partners: list[AudienceOf]
+    pruned: list[PrunedOfPartner] | None = None
 
 
 class PortionMarked(_Answer):
@@ -785,6 +930,7 @@ class UnsharedItem(_Answer):
 class UnsharedItems(_Answer):
     unshared: list[UnsharedItem]
     next: str | None = None
+    pruned: list[PrunedOfPartner] | None = None
 
 
 class View(_Answer):

@@ -17,6 +17,7 @@ from service.cli.logs import log_app
 from service.cli.marking import marking_app
 from service.cli.publishing import policy_app
 from service.cli.replay import replay
+from service.cli.retention import hold_app, prune_app
 from service.cli.serve import serve
 from service.cli.session import Commands
 from service.cli.witness import witness_app, witnesses_app
@@ -41,6 +42,8 @@ log_app.command("export")(export)
 log_app.command("verifier")(verifier)
 log_app.add_typer(witnesses_app, name="witness")
 log_app.add_typer(erase_app, name="erase")
+log_app.add_typer(hold_app, name="hold")
+log_app.add_typer(prune_app, name="prune")
 log_app.command()(replay)
 app.add_typer(log_app, name="log")
 app.add_typer(witness_app, name="witness")

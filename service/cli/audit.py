@@ -31,8 +31,8 @@ from service.cli.filters import (
     Until,
 )
 from service.cli.logs import IDS, log_app
-from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
-from service.errors import Conflict, NotVisible
+from service.cli.session import AsJson, Data, Policies, Token, acting_as, complain, opened, say, settings_of
+from service.errors import Conflict, NotVisible, Pruned
 from service.identity.clients import Role
 from service.releaselog.personal import members
 from service.releaselog.reviews import Mark, State
@@ -42,7 +42,7 @@ from service.sharing.installation import Installation
 from service.sharing.signals import Thresholds, signals
 from service.store import Connection, log_answers, log_pages
 from service.store import reviews as stored
-from service.store.logs import Position
+from service.store.logs import AuditFilter, Position
 from service.store.times import micros, text_of
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -99,6 +99,8 @@ def releases(
                 if page.next is None:
                     break
                 place = page.next
+            if filter_ is not None:
+                _remark(connection, filter_)
 
 
 def _tell(entry: dict[str, Any], *, as_json: bool) -> None:
@@ -148,6 +150,7 @@ def recipients(
         for line in answers.recipients(connection, item):
             times = f"{line['count']} times, from {line['first']} to {line['last']}" if line["count"] > 1 else line["first"]
             _line(line, f"{line['partner']} version {line['version']} {line['type']}: {times} ({line['event_id']})", as_json=as_json)
+        _remark(connection, AuditFilter(partners_only=True))
 
 
 @log_app.command(context_settings=IDS)
@@ -166,6 +169,7 @@ def activity(
     with _reading(data, policies, token, "look.activity", asked) as connection:
         for line in answers.activity(connection, client, since=micros(begin), until=micros(end)):
             _line(line, f"{line['day']} {line['log']} {line['type']} {line['result']}: {line['count']}", as_json=as_json)
+        _remark(connection, AuditFilter(since=micros(begin), until=micros(end)))
 
 
 @log_app.command("firsts")
@@ -188,6 +192,7 @@ def first_releases(
             for line in found.lines:
                 _line(line, f"{line['at']} {line['kind']} {line['value']} with {line['item']} ({line['event_id']})", as_json=as_json)
             place = found.next
+        _remark(connection, AuditFilter(log=partner, partners_only=True, until=None if end is None else micros(end)))
 
 
 @log_app.command("signals")
@@ -210,6 +215,7 @@ def find_signals(
     with _reading(data, policies, token, "look.signals", asked) as connection:
         for signal in signals(log_answers.requests(connection, since=micros(begin), until=micros(end)), thresholds):
             _line(signal.to_json(), f"{text_of(signal.first)} to {text_of(signal.last)}: {signal.says()}", as_json=as_json)
+        _remark(connection, AuditFilter(partners_only=True, since=micros(begin), until=micros(end)))
 
 
 # --- what auditors note ---------------------------------------------------------------------------------------------------
@@ -230,6 +236,8 @@ def review(
         actor = acting_as(installation, token, Role.AUDITOR)
         try:
             done = reviews.mark(installation.acts, actor, event_id, mark, note=note)
+        except Pruned as pruned:
+            raise Conflict(str(pruned), code="pruned") from None
         except NotVisible:
             raise Conflict(f"no event `{event_id[:80]}` in any log", code="no-event") from None
     _line({"event_id": done.event_id, "state": str(done.state)}, f"event {event_id} is {done.state} ({done.event_id})", as_json=as_json)
@@ -264,6 +272,13 @@ def list_queries(data: Data = None, policies: Policies = None, token: Token = ""
             for one in found:
                 _line(reviews.saved_json(one), f"{one.name}: {one.query}", as_json=as_json)
             after = found[-1].name
+
+
+def _remark(connection: Connection, asked: AuditFilter) -> None:
+    """Say, beside an answer, what was pruned of the logs and the time it is about: of that nobody can say whether it belonged there."""
+    for span in audit.pruned_of(connection, asked).get("pruned", ()):
+        stretch = f"entries {span['start']} to {span['stop'] - 1}, of {span['first_at']} to {span['last_at']}"
+        complain(f"log {span['log']}: {stretch}, were pruned (event {span['event_id']} of officers)")
 
 
 def _line(line: Mapping[str, Any], text: str, *, as_json: bool) -> None:

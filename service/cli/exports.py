@@ -28,7 +28,7 @@ from service.cli.filters import (
 from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Rejected
 from service.identity.clients import Role
-from service.sharing.audit import filter_of
+from service.sharing.audit import filter_of, span_json
 from service.sharing.exports.bundle import verifier_source
 from service.sharing.exports.export import Export, Format, exporting
 from service.sharing.exports.selection import Selection
@@ -85,6 +85,7 @@ def export(
                 (head,) = exported.selection.heads(exported.connection)
                 to_folder(static_tiles(exported.connection, head), tiles)
             sizes = [(head.name, head.size, head.root.hex()) for head in exported.selection.heads(exported.connection)]
+            pruned = [span_json(span) for span in exported.selection.pruned(exported.connection)]
             event_id = exported.entry.event_id
     if as_json:
         say(
@@ -94,11 +95,14 @@ def export(
                 "out": None if out is None else str(out),
                 "tiles": None if tiles is None else str(tiles),
                 "logs": [{"log": name, "size": size, "root": root} for name, size, root in sizes],
+                **({"pruned": pruned} if pruned else {}),
             }
         )
         return
     for name, size, root in sizes:
         say(f"{name}: {size} {'entry' if size == 1 else 'entries'}, root {root}")
+    for span in pruned:
+        say(f"{span['log']}: entries {span['start']} to {span['stop'] - 1} were pruned, event {span['event_id']}")
     for kind, place in ((format_, out), ("tiles", tiles)):
         if place is not None:
             say(f"wrote {kind} to {place}")

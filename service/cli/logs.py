@@ -7,13 +7,14 @@ from typing import Annotated, Final
 import typer
 
 from service.cli.session import MACHINE_HERE, REFUSED, AsJson, Data, Policies, Token, acting_as, complain, opened, say, settings_of
-from service.errors import Conflict, NotVisible, Rejected
+from service.errors import Conflict, NotVisible, Pruned, Rejected
 from service.identity.clients import Role
-from service.sharing.audit import receipt
+from service.sharing.audit import opened_entry, receipt
 from service.sharing.ledger import ROOT
 from service.sharing.rootlog import rooted
 from service.sharing.verification import verify_all
-from service.store import logs
+from service.store import Connection
+from service.store.logs import StoredRow
 
 IDS: Final = {"ignore_unknown_options": True}
 """Of commands that take an id: one in 64 begins with a dash, and is no option."""
@@ -75,9 +76,7 @@ def prove(
     with opened(settings_of(data, policies)) as installation:
         actor = acting_as(installation, token, Role.AUDITOR)
         with installation.database.reading() as connection:
-            row = logs.entry(connection, event_id)
-            if row is None:
-                raise Conflict(f"no event `{event_id[:80]}` in any log", code="no-event")
+            row = _entry(connection, event_id)
             try:
                 proof = receipt(connection, installation.ledger, row.log, event_id)
             except NotVisible:
@@ -101,6 +100,20 @@ def prove(
         return
     say(f"root {under['root']['origin']}, key {under['root']['key']}; the whole root proof is in the answer to --json")
     say(under["proof"].rstrip("\n"))
+
+
+def _entry(connection: Connection, event_id: str) -> StoredRow:
+    """An entry by its event.
+
+    Raises:
+        Conflict: there is none, or none any more.
+    """
+    try:
+        return opened_entry(connection, event_id)
+    except Pruned as pruned:
+        raise Conflict(str(pruned), code="pruned") from None
+    except NotVisible:
+        raise Conflict(f"no event `{event_id[:80]}` in any log", code="no-event") from None
 
 
 @log_app.command()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.labelling import Limit, item_named
-from service.cli.session import AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
+from service.cli.session import AsJson, Data, Policies, Token, acting_as, complain, opened, say, settings_of
 from service.errors import Conflict
 from service.identity.clients import NO_PURPOSE, Role
 from service.settings import OBSTACLES_TOP_DEFAULT, OBSTACLES_TOP_MAX, PAGE_LIMIT_DEFAULT
@@ -59,15 +59,18 @@ def unshared(
     with opened(settings_of(data, policies)) as installation:
         actor = acting_as(installation, token, Role.OFFICER)
         _partner_must_exist(installation, partner)
-        found, _ = unshared_items(installation, actor, partner=partner, limit=limit)
+        found, _, pruned = unshared_items(installation, actor, partner=partner, limit=limit)
     lines = [unshared_json(one) for one in found]
     if as_json:
-        say({"unshared": lines})
+        say({"unshared": lines, **pruned})
         return
     for line in lines:
         say(f"{line['visible_since']}  {line['partner']}  {line['ref']}")
     if not lines:
         say("everything on offer was fetched")
+    for gone in pruned.get("pruned", ()):
+        stretch = f"its log from {gone['first_at']} to {gone['last_at']} was pruned"
+        complain(f"{gone['partner']}: {stretch}, so that what it fetched then stands here too")
 
 
 def _partner_must_exist(installation: Installation, partner: str | None) -> None:

@@ -33,12 +33,14 @@ What is checked of an export, in this order:
         that each, with its salt, makes the commitment that stands in it. One without text was erased, or not handed out;
     (3) each log: that entries and the hashes of what is left out make the root (RFC 9162), and account for every entry exactly once;
     (4) each checkpoint: its signature (C2SP signed-note), its origin, its size and its root;
-    (5) each policy bundle: its digest, and that every bundle an entry names is there;
-    (6) the counts in the manifest;
-    (7) where there is one, each log's root proof: the head in its slot, the slot under a root, that root in the root log, and that the
+    (5) what the manifest says was pruned: whole tiles among the entries left out, and, where the entry of the log `officers` that says so
+        is in the export, what that says;
+    (6) each policy bundle: its digest, and that every bundle an entry names is there;
+    (7) the counts in the manifest;
+    (8) where there is one, each log's root proof: the head in its slot, the slot under a root, that root in the root log, and that the
         log of the export continues this head (RFC 9162 section 2.1.4.2).
 
-A receipt out of `entente log prove` has a root proof with it, which is checked as in (7).
+A receipt out of `entente log prove` has a root proof with it, which is checked as in (8).
 
 What it cannot show: that what left the service is what the entries say (the receiver can: `copy_sha256` is the digest of his
 copy), that the entries left out do not match the query (ask for them: `entry` checks one), or, without `--seen`, that the log
@@ -68,6 +70,7 @@ HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = 0, 1, 2, 3, 4
 FORMAT = "entente-export/1"
 OWN_LOGS = ("officers", "root")
 BLOCK = 1 << 20
+TILE = 256
 LEAF_BYTES_MAX = 65_535
 INTEGER_MAX = (1 << 53) - 1
 SLOTS = 1024
@@ -211,6 +214,14 @@ class Hashed:
         return self._hash.hexdigest()
 
 
+class Pruned(NamedTuple):
+    """Entries `start` to `stop`, exclusive, that were taken out for good, as the entry of `event` in the log `officers` says."""
+
+    start: int
+    stop: int
+    event: str
+
+
 class LogListed(NamedTuple):
     """A log as the manifest lists it."""
 
@@ -220,6 +231,7 @@ class LogListed(NamedTuple):
     root: bytes
     included: int
     left_out: int
+    pruned: list[Pruned]
 
 
 def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses, report: Report) -> None:
@@ -258,6 +270,7 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
             tree = Tree(log.size)
             points = compare.points(log.log)
             included = 0
+            gone = [*log.pruned]
             name = log.log.encode()
             while tree.size < log.size:
                 place = tree.size
@@ -268,6 +281,10 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
                     tree.leave_out(waiting)
                     waiting = next(gaps, None)
                 elif entry is not None and entry.place == place and entry.log == name:
+                    while gone and gone[0].stop <= place:
+                        gone.pop(0)
+                    if gone and gone[0].start <= place:
+                        raise DoesNotHold(f"{named(entry)}: shown, and pruned as the manifest says")
                     tree.show(entry.leaf_hash)
                     included += 1
                     entry = next(entries, None)
@@ -279,15 +296,14 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
                     f"log {log.log}: entries and gaps lead to root {tree.root().hex()}, the signed checkpoint says {log.root.hex()}"
                 )
             compare.end(log.log, log.size, tree.root(), report)
-            # (6): the counts.
+            # (7): the counts.
             if (included, tree.left_out) != (log.included, log.left_out):
                 raise DoesNotHold(
                     f"log {log.log}: {included} entries shown and {tree.left_out} left out, "
                     f"the manifest says {log.included} and {log.left_out}"
                 )
-            report.say(
-                f"log {log.log}: {log.size} entries, {included} shown, {tree.left_out} left out, root {log.root.hex()}, {heads[log.log]}"
-            )
+            left_out = f"{tree.left_out} left out{of_which_pruned(log)}"
+            report.say(f"log {log.log}: {log.size} entries, {included} shown, {left_out}, root {log.root.hex()}, {heads[log.log]}")
         if entry is not None:
             raise DoesNotHold(f"{named(entry)}: an entry too many")
         if waiting is not None:
@@ -298,12 +314,39 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
         raise DoesNotHold(f"{reader.count} entries, the manifest says {manifest['entries']}")
     if ids.repeats():
         raise DoesNotHold(repeated_event(export, ids.repeats()))
-    # (5): the bundles.
+    # (5): what was pruned, where the entries that say so are in the export.
+    check_pruned(logs, reader.prunes, report)
+    # (6): the bundles.
     check_bundles(export, set(listed), bundles)
     # (7): the roots over these logs.
     check_roots_of(export, logs, keys, own_keys, witnesses, report)
     for name in sorted(export.names - listed.keys() - {"manifest.json"}):
         report.say(f"remark: file `{name}` is not part of the export, and was not looked at")
+
+
+def of_which_pruned(log: LogListed) -> str:
+    """How many of the entries left out were pruned, and which, in words."""
+    if not log.pruned:
+        return ""
+    places = ", ".join(f"{one.start} to {one.stop - 1}" for one in log.pruned)
+    return f" ({sum(one.stop - one.start for one in log.pruned)} of them pruned: entries {places})"
+
+
+def check_pruned(logs: list[LogListed], said: dict[str, set[tuple[str, int, int]]], report: Report) -> None:
+    """Compare what the manifest says was pruned with the entries that say so, as far as they are shown."""
+    listed = {log.log: log for log in logs}
+    for log in logs:
+        for one in log.pruned:
+            what = f"entries {one.start} to {one.stop - 1} of log {log.log}"
+            if one.event not in said:
+                report.say(f"remark: event {one.event} of log officers is to say that {what} were pruned, and is not in this export")
+            elif (log.log, one.start, one.stop) not in said[one.event]:
+                raise DoesNotHold(f"the manifest says that {what} were pruned, event {one.event} of log officers does not")
+    for event, ranges in sorted(said.items()):
+        for name, start, stop in sorted(ranges):
+            if name in listed and Pruned(start, stop, event) not in listed[name].pruned:
+                what = f"entries {start} to {stop - 1} of log {name}"
+                raise DoesNotHold(f"event {event} of log officers says that {what} were pruned, the manifest does not")
 
 
 def read_manifest(export: Export) -> dict[str, Any]:
@@ -330,7 +373,23 @@ def log_listed(one: object) -> LogListed:
         raise DoesNotHold("the manifest lists a log without " + ", ".join(forms))
     if not re.fullmatch("[0-9a-f]{64}", one["root"]) or not re.fullmatch("[A-Za-z0-9-]+", one["log"]) or one["size"] < 0:
         raise DoesNotHold("the manifest lists a log with a name, size or root that is none")
-    return LogListed(one["log"], one["origin"], one["size"], bytes.fromhex(one["root"]), one["included"], one["left_out"])
+    root = bytes.fromhex(one["root"])
+    return LogListed(one["log"], one["origin"], one["size"], root, one["included"], one["left_out"], pruned_listed(one))
+
+
+def pruned_listed(one: dict[str, Any]) -> list[Pruned]:
+    """What the manifest says was pruned of a log: whole tiles, in order."""
+    found: list[Pruned] = []
+    upto = 0
+    for span in one["pruned"] if isinstance(one.get("pruned"), list) else [] if "pruned" not in one else [None]:
+        if not isinstance(span, dict) or [type(span.get(name)) for name in ("start", "stop", "event_id")] != [int, int, str]:
+            raise DoesNotHold(f"the manifest lists something pruned of log {one['log']} without `start`, `stop` and `event_id`")
+        start, stop = span["start"], span["stop"]
+        if not upto <= start < stop <= one["size"] or start % TILE or stop % TILE:
+            raise DoesNotHold(f"the manifest lists entries {start} to {stop - 1} of log {one['log']} as pruned, which are no tiles of it")
+        found.append(Pruned(start, stop, span["event_id"]))
+        upto = stop
+    return found
 
 
 def check_file(name: str, hashed: Hashed, length: object, digest: object) -> None:
@@ -390,6 +449,8 @@ class Entry(NamedTuple):
     at: bytes
     act: int
     bundle: bytes | None
+    pruned: frozenset[tuple[str, int, int]] = frozenset()
+    """Of an entry that says what was pruned: log, first entry, and the one after the last, of each range."""
 
 
 class Bad(Exception):
@@ -459,6 +520,8 @@ class EntryReader:
         self._bundles = bundles
         self._middles: dict[bytes, tuple[list[bytes], bool]] = {}
         self._labels: dict[bytes, bytes] = {}
+        self.prunes: dict[str, set[tuple[str, int, int]]] = {}
+        """What entries say was pruned, by their event."""
         self.count = 0
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -472,6 +535,8 @@ class EntryReader:
                     raise DoesNotHold(f"{named(entry)}: act {entry.act} in its record is below that of entry {before.place}")
             if entry.bundle is not None:
                 self._bundles.add(entry.bundle)
+            if entry.pruned:
+                self.prunes[entry.event_id.decode()] = set(entry.pruned)
             self._ids.add(entry.event_id)
             self.count += 1
             before = entry
@@ -621,7 +686,20 @@ def checked_entry(value: object) -> Entry:
     if log not in OWN_LOGS and bundle is not None:
         digest_of(bundle, "bundle")
     named_bundle = bundle.encode() if log not in OWN_LOGS and bundle else None
-    return Entry(log.encode(), index, face["event_id"].encode(), leaf_hash, face["at"].encode(), act, named_bundle)
+    pruned = pruned_by(record) if (log, face["type"]) == ("officers", "log.prune") else frozenset[tuple[str, int, int]]()
+    return Entry(log.encode(), index, face["event_id"].encode(), leaf_hash, face["at"].encode(), act, named_bundle, pruned)
+
+
+def pruned_by(record: dict[str, Any]) -> frozenset[tuple[str, int, int]]:
+    """The ranges that a record says were pruned."""
+    details = record.get("details")
+    ranges = details.get("ranges") if isinstance(details, dict) else None
+    found: set[tuple[str, int, int]] = set()
+    for one in ranges if isinstance(ranges, list) else [None]:
+        if not isinstance(one, dict) or [type(one.get(name)) for name in ("log", "start", "stop")] != [str, int, int]:
+            raise Bad("its record says that something was pruned, and not what")
+        found.add((one["log"], one["start"], one["stop"]))
+    return frozenset(found)
 
 
 def checked_face(value: object) -> dict[str, Any]:

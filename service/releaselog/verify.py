@@ -26,6 +26,7 @@ from service.releaselog.facts import Fact, facts
 from service.releaselog.keys import KeyPeriod, open_signed
 from service.releaselog.leaf import NONCE_BYTES, SENT, Face, LeafError, canonical, parse_canonical, parse_leaf, seal, time_text
 from service.releaselog.merkle import TILE_HEIGHT, TILE_WIDTH, Frontier, leaf_hash, root
+from service.releaselog.pruning import EVENT_BYTES, PrunedTile, event_digest
 
 OWN_LOGS: Final = frozenset({"officers", "root"})
 """Logs that are no partner's."""
@@ -51,6 +52,7 @@ class Code(StrEnum):
     TIME = "time"  # earlier than the entry before
     SEAL = "seal"
     RECORD = "record"  # sealed, but not a record, or not of this entry
+    PRUNED = "pruned"  # what stays of entries that were pruned is not what it was
     TILE = "tile"
     CHECKPOINT = "checkpoint"
     HEAD = "head"
@@ -89,6 +91,14 @@ class StoredEntry:
     columns: Mapping[str, object]
     items: tuple[StoredItem, ...] = ()
     facts: tuple[StoredFact, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPruned:
+    """In place of a whole tile of entries, what stays of it, and the hashes kept of the tile."""
+
+    tile: PrunedTile
+    hashes: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class Verdict:
 
 
 def verify_log(
-    entries: Iterable[StoredEntry],
+    entries: Iterable[StoredEntry | StoredPruned],
     head: StoredHead,
     checkpoints: Iterable[StoredCheckpoint],
     tiles: StoredTiles,
@@ -156,7 +166,8 @@ def verify_log(
     """Re-derive a log and compare.
 
     Args:
-        entries: in order of position, to the end of the log.
+        entries: in order of position, to the end of the log; in place of a tile whose entries were pruned, what stays of it. That it
+            *was* pruned, and not just taken out, is for the caller to know: from the leaf that says so.
         checkpoints: kept from earlier, in order of size.
         tiles: as `merkle.completed_tiles` says to keep them: full ones of level 0, all of those above.
         tile_count: how many tiles are kept of this log, so that none is beyond what the entries make.
@@ -177,7 +188,10 @@ def verify_log(
     try:
         walk.open()
         for entry in entries:
-            walk.take(entry)
+            if isinstance(entry, StoredPruned):
+                walk.take_pruned(entry)
+            else:
+                walk.take(entry)
         walk.close()
     except _Found as found:
         fault = found.fault
@@ -252,6 +266,35 @@ class _Walk:
         self._grow(hashed)
         self._check_checkpoints()
         self._note_root()
+
+    def take_pruned(self, pruned: StoredPruned) -> None:
+        tile, index = pruned.tile, self.size
+        # (1): its place.
+        if tile.start != index:
+            self._fault(min(index, tile.start), Code.POSITION, f"position {index}", f"position {tile.start}, where entries were pruned")
+        if tile.stop > self.head.size:
+            self._fault(index, Code.SURPLUS, f"{self.head.size} entries, as the head says", "more")
+        # (2): its hashes, which stand in for the leaves.
+        if len(pruned.hashes) != TILE_WIDTH or root(pruned.hashes) != tile.root:
+            self._fault(index, Code.PRUNED, f"a tile of root {_hex(tile.root)}, as when it was pruned", "other hashes")
+        # (3): what else stays of it.
+        if len(tile.events) != TILE_WIDTH * EVENT_BYTES:
+            self._fault(index, Code.PRUNED, f"{TILE_WIDTH} event ids", f"{len(tile.events)} bytes")
+        if not self.at <= tile.first_at <= tile.last_at:
+            self._fault(index, Code.TIME, "times not before that of the entry before", f"{tile.first_at} to {tile.last_at}")
+        if tile.act < self.act:
+            self._fault(index, Code.RECORD, f"`act` not below {self.act}, that of the entry before", f"{tile.act}")
+        self.act = tile.act
+        # (4): the tree so far. Where in the tile which time began is not known any more: a checkpoint was signed at some time of it.
+        self.at = tile.first_at
+        for place, hashed in enumerate(pruned.hashes):
+            self.event_ids.add_digest(index + place, tile.events[place * EVENT_BYTES : (place + 1) * EVENT_BYTES])
+            self.pending.append(hashed)
+            self._grow(hashed)
+            if place == TILE_WIDTH - 1:
+                self.at = tile.last_at
+            self._check_checkpoints(until=tile.last_at)
+            self._note_root()
 
     def close(self) -> None:
         self.settle()
@@ -413,12 +456,13 @@ class _Walk:
         if kept is not None and len(kept) > len(derived):
             self._fault(None, Code.TILE, f"{len(derived)} hashes in tile {level}/{index}", f"{len(kept)}")
 
-    def _check_checkpoints(self) -> None:
-        """Compare the checkpoint kept of the size reached, if there is one."""
+    def _check_checkpoints(self, *, until: int | None = None) -> None:
+        """Compare the checkpoint kept of the size reached, if there is one; it was signed now, or at some time until then."""
         if self.next_checkpoint is not None and self.next_checkpoint.size == self.size:
             self.settle()
             what = f"the checkpoint kept at size {self.size}"
-            self._compare_checkpoint(max(self.size - 1, 0), self.next_checkpoint.note, what, at=self.at)
+            signed_at = self._signed_at(self.next_checkpoint.note, until=until)
+            self._compare_checkpoint(max(self.size - 1, 0), self.next_checkpoint.note, what, at=signed_at)
             self._read_checkpoint(above=self.size)
 
     def _note_root(self) -> None:
@@ -433,6 +477,19 @@ class _Walk:
         if self.next_checkpoint is not None and self.next_checkpoint.size <= above:
             found = f"size {self.next_checkpoint.size}"
             self._fault(max(above - 1, 0), Code.CHECKPOINT, f"checkpoints in order of size, above {above}", found)
+
+    def _signed_at(self, note: str, *, until: int | None) -> int:
+        """When a checkpoint was signed: now; or, of a stretch that is all that is known, a time at which these keys would have signed."""
+        if until is None or until == self.at:
+            return self.at
+        turns = {turn for key in self.keys for turn in (key.from_at, key.until) if self.at < turn <= until}
+        for moment in (self.at, *sorted(turns)):
+            try:
+                open_signed(note, self.keys, origin=self.origin, at=moment)
+            except ProofError:
+                continue
+            return moment
+        return self.at
 
     def _compare_checkpoint(self, index: int | None, note: str, what: str, *, at: int) -> None:
         try:
@@ -465,14 +522,16 @@ class _EventIds:
     """Event ids seen, as 128-bit digests: 20 bytes an entry, in shares that are sorted one by one at the end."""
 
     _SHARES: Final = 256
-    _DIGEST_BYTES: Final = 16
+    _DIGEST_BYTES: Final = EVENT_BYTES
     _ROW_BYTES: Final = 20
 
     def __init__(self) -> None:
         self._shares: Final = [bytearray() for _ in range(self._SHARES)]
 
     def add(self, index: int, event_id: str) -> None:
-        digest = hashlib.blake2b(event_id.encode("ascii"), digest_size=self._DIGEST_BYTES).digest()
+        self.add_digest(index, event_digest(event_id))
+
+    def add_digest(self, index: int, digest: bytes) -> None:
         self._shares[digest[0]] += digest + index.to_bytes(self._ROW_BYTES - self._DIGEST_BYTES, "big")
 
     def first_repeat(self) -> tuple[int, int] | None:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.errors import Broken, NotVisible
+from service.errors import Broken, NotVisible, Pruned
 from service.releaselog.merkle import inclusion_proof
 from service.releaselog.receipt import Proof, write_proof
 from service.releaselog.tiles import TilePath, encode_bundle, encode_tile
 from service.sharing.ledger import Ledger
 from service.sharing.personal import Opened
-from service.store import Connection, logs
+from service.store import Connection, logs, prunes
 from service.store.logs import AuditFilter, Head, StoredRow
-from service.store.times import micros
+from service.store.prunes import Span
+from service.store.times import micros, text_of
 
 
 def audit_entries(connection: Connection, rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
@@ -142,14 +143,86 @@ def tile_bytes(connection: Connection, log_name: str, path: TilePath) -> bytes:
 
     Raises:
         NotVisible: the log is not that large.
+        Pruned: entries that were pruned; C2SP tlog-tiles lets a log do that which says so in advance.
     """
     head = head_of(connection, log_name)
     start = path.index * logs.TILE_HASHES
     if start + path.width > head.size >> (8 * (path.level or 0)):
         raise NotVisible
     if path.level is None:
-        return encode_bundle(logs.leaves(connection, head.id, start, start + path.width))
+        return encode_bundle(leaves_of(connection, head, start, start + path.width))
     return encode_tile(logs.read_tile(connection, head.id, path.level, path.index, path.width))
+
+
+def leaves_of(connection: Connection, head: Head, start: int, stop: int) -> list[bytes]:
+    """The leaves of a run of entries.
+
+    Raises:
+        Pruned: they were pruned.
+        Broken: some are missing that were not.
+    """
+    found = logs.leaves(connection, head.id, start, stop)
+    if len(found) == stop - start:
+        return found
+    if prunes.gone(connection, head.id, start // logs.TILE_HASHES, -(-stop // logs.TILE_HASHES)):
+        raise Pruned(
+            f"entries {start} to {stop - 1} of log `{head.name}` were pruned; their hashes are in tile {start // logs.TILE_HASHES}"
+        )
+    raise Broken(f"entries of log `{head.name}` are missing between {start} and {stop}; run `entente log verify`")
+
+
+def opened_entry(connection: Connection, event_id: str) -> StoredRow:
+    """An entry by its event.
+
+    Raises:
+        NotVisible: there is none, and never was.
+        Pruned: there was.
+    """
+    row = logs.entry(connection, event_id)
+    if row is not None:
+        return row
+    place = prunes.place_of(connection, event_id)
+    if place is None:
+        raise NotVisible
+    raise _pruned(connection, *place)
+
+
+def _pruned(connection: Connection, log_name: str, index: int) -> NotVisible:
+    span = prunes.span_at(connection, log_name, index)
+    if span is None:
+        return NotVisible()
+    return Pruned(f"entry {index} of log `{log_name}` was pruned, as event `{span.event_id}` of `officers` says; its hash is kept")
+
+
+def span_json(span: Span) -> dict[str, Any]:
+    """Entries that were pruned, as auditors read it: `start` to `stop`, exclusive, and the event of the leaf that says so."""
+    return {
+        "log": span.log, "start": span.start, "stop": span.stop, "first_at": text_of(span.first_at), "last_at": text_of(span.last_at),
+        "event_id": span.event_id,
+    }  # fmt: skip
+
+
+def pruned_of(connection: Connection, asked: AuditFilter) -> dict[str, list[dict[str, Any]]]:
+    """`pruned`, for an answer about entries that match: what was pruned of the logs and the time concerned, and may have matched.
+
+    Nothing, where nothing was: so an answer without it is one of logs that are whole.
+    """
+    found = prunes.spans(connection, log=asked.log, partners_only=asked.partners_only, since=asked.since, until=asked.until)
+    return {"pruned": [span_json(span) for span in found]} if found else {}
+
+
+def pruned_of_partners(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """`pruned`, for an officer who asks who received what: of which stretch of which partner's log nobody can say any more."""
+    found = prunes.spans(connection, partners_only=True)
+    told = [{"partner": span.log, "first_at": text_of(span.first_at), "last_at": text_of(span.last_at)} for span in found]
+    return {"pruned": told} if told else {}
+
+
+def own_pruned(connection: Connection, log_name: str, *, start: int, stop: int | None) -> dict[str, list[dict[str, Any]]]:
+    """`pruned`, for a partner: what was pruned of this stretch of its log (`stop` exclusive, None for to the end)."""
+    found = prunes.spans(connection, log=log_name, start=start, stop=stop)
+    told = [{name: value for name, value in span_json(span).items() if name not in ("log", "event_id")} for span in found]
+    return {"pruned": told} if told else {}
 
 
 def proven_entry(connection: Connection, log_name: str, index: int, size: int | None) -> dict[str, Any]:
@@ -159,12 +232,15 @@ def proven_entry(connection: Connection, log_name: str, index: int, size: int | 
 
     Raises:
         NotVisible: no such log, or no such entry in a tree of that size.
+        Pruned: it was pruned.
     """
     head = head_of(connection, log_name)
     wanted = head.size if size is None else size
-    row = logs.entry_at(connection, log_name, index) if index < wanted <= head.size else None
-    if row is None:
+    if not index < wanted <= head.size:
         raise NotVisible
+    row = logs.entry_at(connection, log_name, index)
+    if row is None:
+        raise _pruned(connection, log_name, index)
 
     def tiles(level: int, position: int, width: int) -> list[bytes]:
         return logs.read_tile(connection, head.id, level, position, width)

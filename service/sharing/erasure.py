@@ -27,7 +27,7 @@ from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS, Entry
 from service.sharing.personal import KINDS, NAME, QUERY, REASON, Reason, Texts, kept_commitment, personal
 from service.sharing.proposals import Wanted
-from service.store import Connection, logs, policies
+from service.store import Connection, holds, logs, policies
 from service.store import personal as stored
 from service.store.logs import StoredRow
 from service.store.personal import PersonalRow
@@ -71,12 +71,13 @@ def propose(installation: Installation, actor: Actor, event_id: str, *, kind: st
     Raises:
         Rejected: there is no such kind.
         NotVisible: there is no such entry.
-        Conflict: nothing of it, or of that kind, is kept.
+        Conflict: nothing of it, or of that kind, is kept; or a legal hold keeps the entry (`held`).
     """
     if kind is not None and kind not in KINDS:
         raise Rejected(f"unknown kind `{kind[:32]}`, expected one of {', '.join(f'`{one}`' for one in KINDS)}", code="kind")
     with installation.acts.registering("log.propose", actor) as act:
         row, rows = _texts(act.connection, event_id, kind)
+        _check_not_held(act.connection, row, rows)
         why = personal(REASON, reason)
         wanted = Wanted(ERASE, event_id, "", proposals.body_of(_body(row, rows, kind)), why)
         proposal = proposals.propose(act, wanted, actor, kinds=[ERASE])
@@ -93,7 +94,7 @@ def approve(installation: Installation, proposal_id: int, actor: Actor, *, timel
 
     Raises:
         SecondOfficer: he proposed it himself, or is no auditor.
-        Conflict: it does not wait, another was seen, or other texts are kept by now.
+        Conflict: it does not wait, another was seen, other texts are kept by now, or a legal hold keeps the entry (`held`).
     """
     with installation.acts.registering(ERASE, actor) as act:
         proposal = _waiting(act.connection, proposal_id)
@@ -104,6 +105,7 @@ def approve(installation: Installation, proposal_id: int, actor: Actor, *, timel
         row, rows = _texts(act.connection, value["event_id"], value["kind"])
         if proposals.body_of(_body(row, rows, value["kind"])) != proposal.body.encode("utf-8"):
             raise Conflict(f"{_CHANGED}; withdraw the proposal, and propose again", code="timeline-changed")
+        _check_not_held(act.connection, row, rows)
         proposals.approve(act, proposal, actor, role=Role.AUDITOR)
         texts = stored.erase(act.connection, [one.commitment for one in rows])
         _clear_copies(act.connection, row, rows)
@@ -193,6 +195,14 @@ def _texts(connection: Connection, event_id: str, kind: str | None) -> tuple[Sto
         told = "no personal text" if kind is None else f"no personal text of kind `{kind}`"
         raise Conflict(f"{told} is kept of event `{event_id[:64]}`: it never had any, or it was erased", code="nothing-to-erase")
     return row, sorted(rows, key=lambda one: one.commitment)
+
+
+def _check_not_held(connection: Connection, row: StoredRow, rows: list[PersonalRow]) -> None:
+    """Refuse to erase what a legal hold keeps; also where the hold is on another entry, beside which a text of this one stands."""
+    for log_id, position in {(row.log_id, row.position), *((one.log_id, one.position) for one in rows)}:
+        keeping = holds.on_entry(connection, log_id, position)
+        if keeping:
+            raise Conflict(f"hold `{keeping[0].id}` keeps this entry whole; it must be released first", code="held")
 
 
 def _named(row: StoredRow, rows: list[PersonalRow]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from service.policy import Outcome, Snapshot
 from service.policy.columns import LabelColumns
 from service.policy.obstacles import Obstacle, Standing, obstacles, obstacles_in
 from service.sharing.acts import Actor
+from service.sharing.audit import pruned_of_partners
 from service.sharing.copies import decide_item
 from service.sharing.installation import Installation
 from service.sharing.ledger import Entry
@@ -179,8 +180,10 @@ def _obstacle_json(obstacle: Obstacle) -> dict[str, Any]:
 
 def unshared(
     installation: Installation, actor: Actor, *, partner: str | None = None, after: tuple[int, int, str] = (0, 0, ""), limit: int
-) -> tuple[list[Unshared], Entry]:
+) -> tuple[list[Unshared], Entry, dict[str, list[dict[str, Any]]]]:
     """What partners are offered without a purpose and were never sent, by when it became visible; on record before it is shown.
+
+    Of what was pruned nobody can say whether it was sent: the last value says of which stretch of which partner (`pruned_of_partners`).
 
     Args:
         partner: one of them; None for all.
@@ -191,8 +194,9 @@ def unshared(
         at = max(micros(installation.clock()), state.at)
         lanes = [lane for lane in visibility.lanes(connection) if lane.purpose == NO_PURPOSE and partner in (None, lane.partner)]
         found = visibility.unshared(connection, lanes, after=after, at=at, limit=limit)
+        pruned = pruned_of_partners(connection)
     items = list(dict.fromkeys(one.item_id for one in found))
-    return found, installation.acts.look("look.unshared", actor, items, {"partner": partner})
+    return found, installation.acts.look("look.unshared", actor, items, {"partner": partner}), pruned
 
 
 def unshared_json(line: Unshared) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from service.sharing.copies import FILE, IN_PART, ItemDecision, decide_item, dec
 from service.sharing.installation import Installation
 from service.sharing.ledger import Entry
 from service.sharing.policies import RESUME, SUSPEND, Policies
-from service.store import Connection, logs, personal, policies
+from service.store import Connection, logs, personal, policies, prunes
 from service.store.logs import Position, StoredRow
 from service.store.replay import VersionThen, created_at, newest_of_partners, version_then
 from service.store.times import micros, moment_of, text_of
@@ -212,7 +212,13 @@ def chosen_events(connection: Connection, event_ids: Sequence[str]) -> list[Run]
     for event_id in event_ids:
         row = logs.entry(connection, event_id)
         if row is None:
-            raise Conflict(f"no event `{event_id[:80]}` in any log, or it was pruned", code="no-event")
+            gone = prunes.place_of(connection, event_id)
+            if gone is not None:
+                told = (
+                    f"event `{event_id[:80]}`, entry {gone[1]} of log `{gone[0]}`, was pruned, so that nothing of it can be decided again"
+                )
+                raise Conflict(told, code="pruned")
+            raise Conflict(f"no event `{event_id[:80]}` in any log", code="no-event")
         if not _is_decision(row):
             raise Conflict(f"event `{event_id[:80]}` is of type `{row.type}`, which decides nothing about an item", code="no-decision")
         runs.append(Run(row.log, row.position, row.position + 1))
@@ -303,7 +309,20 @@ class Replay:
                     self.tally.other += 1
                     continue
                 yield from self._one(row)
-            self.tally.pruned += run.stop - run.start - there
+            self.tally.pruned += self._pruned(run, ids[run.log], there)
+
+    def _pruned(self, run: Run, log_id: int, there: int) -> int:
+        """How many entries of a run were pruned.
+
+        Raises:
+            Broken: more are missing.
+        """
+        width = logs.TILE_HASHES
+        gone = prunes.gone(self._connection, log_id, run.start // width, -(-run.stop // width))
+        pruned = sum(min(run.stop, (tile + 1) * width) - max(run.start, tile * width) for tile in gone)
+        if pruned + there != run.stop - run.start:
+            raise Broken(f"entries of log `{run.log}` are missing between {run.start} and {run.stop}; run `entente log verify`")
+        return pruned
 
     def _one(self, row: StoredRow) -> list[Finding]:
         question = _Question.of(row)

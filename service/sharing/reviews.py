@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.errors import Broken, Conflict, NotVisible
+from service.errors import Broken, Conflict
 from service.releaselog.leaf import canonical
 from service.releaselog.reviews import Mark, Review, State, marked
 from service.sharing.acts import Actor, Acts
+from service.sharing.audit import opened_entry
 from service.sharing.ledger import OFFICERS
 from service.sharing.personal import NAME, NOTE, QUERY, Texts, personal
 from service.store import Connection, logs, reviews
@@ -38,12 +39,11 @@ def mark(acts: Acts, actor: Actor, event_id: str, what: Mark, *, note: str) -> M
 
     Raises:
         NotVisible: there is no such entry.
+        Pruned: there was; the marks that it has stay.
         Conflict: the mark says nothing here, or is one person's word where two are needed; or the entry is itself a mark.
     """
     with acts.registering(MARK_TYPE, actor) as act:
-        row = logs.entry(act.connection, event_id)
-        if row is None:
-            raise NotVisible
+        row = opened_entry(act.connection, event_id)
         if row.log == OFFICERS and row.type == MARK_TYPE:
             raise Conflict("an entry that is a mark is not marked, expected the entry it is about", code="review")
         review = marked(reviews.review_of(act.connection, row.log_id, row.position), what, actor.client)
@@ -70,11 +70,13 @@ def review_json(connection: Connection, one: Reviewed) -> dict[str, Any]:
     officers = logs.head(connection, OFFICERS)
     if officers is None:
         raise Broken("the log `officers` is missing; run `entente log verify`")
-    told = []
+    told: list[dict[str, Any]] = []
+    event_id = one.event_id
     rows = logs.stored_at(connection, officers.id, reviews.marks_of(connection, one.log_id, one.position))
     said = [json.loads(row.record)["details"] for row in rows]
     notes = Texts(connection, [details["note"] for details in said])
     for row, details in zip(rows, said, strict=True):
+        event_id = event_id or details["event_id"]
         told.append(
             {
                 "event_id": row.event_id,
@@ -86,9 +88,10 @@ def review_json(connection: Connection, one: Reviewed) -> dict[str, Any]:
         )
     told.sort(key=lambda line: str(line["at"]))
     waiting = {} if one.review.closer is None else {"closer": one.review.closer}
+    pruned = {"pruned": True} if one.event_id is None else {}
     return {
-        "log": one.log, "index": one.position, "event_id": one.event_id, "at": text_of(one.at), "state": str(one.review.state),
-        "marks": told, **waiting,
+        "log": one.log, "index": one.position, "event_id": event_id, "at": text_of(one.at), "state": str(one.review.state),
+        "marks": told, **waiting, **pruned,
     }  # fmt: skip
 
 

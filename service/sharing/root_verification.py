@@ -23,7 +23,7 @@ from service.releaselog.notes import read_note
 from service.settings import LOG_SLOTS
 from service.sharing.ledger import ROOT, Ledger
 from service.sharing.rootlog import secret_of
-from service.store import Connection, logs, roots
+from service.store import Connection, logs, prunes, roots
 from service.store.logs import Head, StoredRow
 
 _CODE: Final = "root"
@@ -82,10 +82,19 @@ def verify_roots(connection: Connection, ledger: Ledger, derived: Mapping[int, M
         return Problem(ROOT, None, _CODE, f"expected heads kept for roots alone, found some for {ahead[0]}, which is none")
     if len(times) == 2:
         for head in heads.values():
-            first = next(logs.entries(connection, head.id, stop=1), None)
-            if head.id not in state.sizes and head.name != ROOT and first is not None and first.at + _GRACE < times[0]:
+            first = _first_time(connection, head)
+            if head.id not in state.sizes and head.name != ROOT and first is not None and first + _GRACE < times[0]:
                 return Problem(ROOT, None, _CODE, f"expected every log under the newest root, found none of log `{head.name}`")
     return _verify_cosignatures(connection, root)
+
+
+def _first_time(connection: Connection, head: Head) -> int | None:
+    """When the first entry of a log was written, pruned or not; None where there is none."""
+    first = next(logs.entries(connection, head.id, stop=1), None)
+    if first is not None:
+        return first.at
+    gone = prunes.tiles(connection, head.id)
+    return gone[0].first_at if gone else None
 
 
 def _verify_cosignatures(connection: Connection, root: Head | None) -> Problem | None:

@@ -18,12 +18,14 @@ from service.policy import digest_of
 from service.releaselog.facts import Fact
 from service.releaselog.personal import SALT_BYTES, commitment, commitments, members
 from service.releaselog.reviews import Review, State
-from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, Verdict, verify_log
-from service.sharing import erasure, reviews
+from service.releaselog.verify import StoredCheckpoint, StoredEntry, StoredFact, StoredHead, StoredItem, StoredPruned, Verdict, verify_log
+from service.sharing import erasure, holds, reviews
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS
+from service.sharing.pruning import verify_pruned
 from service.sharing.root_verification import Problem, sizes_under_roots, verify_roots
-from service.store import Connection, catalogue, facts, integrity, logs, policies
+from service.store import Connection, catalogue, facts, integrity, logs, policies, prunes
+from service.store import holds as stored_holds
 from service.store import personal as personal_values
 from service.store import reviews as stored_reviews
 from service.store.logs import Head, StoredRow
@@ -56,7 +58,7 @@ def verify_all(installation: Installation) -> VerificationReport:
     found: list[LogFound] = []
     derived: dict[int, Mapping[int, bytes]] = {}
     with installation.database.reading() as connection:
-        problem = _verify_kinds(connection)
+        problem = _verify_kinds(connection) or verify_pruned(connection)
         if problem is not None:
             return VerificationReport((), problem)
         installation.ledger.refresh(connection)
@@ -115,12 +117,22 @@ def _verify_one(installation: Installation, connection: Connection, head: Head) 
     )
 
 
-def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry]:
+def _entries(connection: Connection, head: Head) -> Iterator[StoredEntry | StoredPruned]:
+    """The entries of a log, and where a tile of them was pruned, what stays of it."""
+    start = 0
+    for tile in prunes.tiles(connection, head.id):
+        yield from _stored(connection, head, start, tile.start)
+        yield StoredPruned(tile, logs.tile_row(connection, head.id, 0, tile.index))
+        start = tile.stop
+    yield from _stored(connection, head, start, None)
+
+
+def _stored(connection: Connection, head: Head, start: int, stop: int | None) -> Iterator[StoredEntry]:
     items: dict[int, list[tuple[str, int, int]]] = {}
     said: dict[int, list[tuple[Fact, int]]] = {}
     names, mark = facts.names(connection), facts.marks(connection).get(head.id, 0)
     read_to = 0
-    for row in logs.entries(connection, head.id):
+    for row in logs.entries(connection, head.id, start=start, stop=stop):
         if row.position >= read_to:
             read_to = row.position + _STEP
             items = logs.items_by_position(connection, head.id, row.position, read_to)
@@ -158,7 +170,7 @@ def _verify_contents(installation: Installation, connection: Connection) -> Prob
     for bundle in policies.archived_digests(connection):
         if digest_of(policies.archived_bundle(connection, bundle) or {}) != bundle:
             return Problem("bundles", None, "bundle", f"the bundle archived as `{bundle}` has other bytes")
-    return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection)
+    return _verify_named(connection) or _verify_marks(connection) or _verify_reviews(connection) or _verify_holds(connection)
 
 
 class _Personal:
@@ -230,6 +242,22 @@ def _verify_reviews(connection: Connection) -> Problem | None:
             told = states.get(place)
             expected = "none" if told is None else f"`{told.state}`"
             return Problem(*place, "review", f"expected {expected} from its marks, found another state or time")
+    return None
+
+
+def _verify_holds(connection: Connection) -> Problem | None:
+    """Every hold is what its leaves say: one that was taken out or narrowed without a leaf would let evidence go."""
+    told, wrong = holds.derived(connection)
+    if wrong is not None:
+        return Problem(OFFICERS, wrong, "hold", "a hold that may not follow those before it")
+    kept = {hold.id: hold for hold in stored_holds.every(connection)}
+    for number in sorted(told.keys() | kept.keys()):
+        if number not in kept:
+            return Problem("holds", None, "hold", f"hold {number} is on record, but not kept")
+        if number not in told:
+            return Problem("holds", None, "hold", f"hold {number} is kept, but not on record")
+        if told[number] != kept[number]:
+            return Problem("holds", None, "hold", f"hold {number} is not what its leaves in `officers` say")
     return None
 
 

@@ -13,18 +13,16 @@ from typing import Final
 from sqlalchemy import Connection, Integer, LargeBinary, Table, Text, text
 from sqlmodel import SQLModel
 
+from service.store.logs import TILE_HASHES
+
 _EVIDENCE: Final = (
-    "log",
-    "log_entry",
-    "log_item",
-    "personal",
-    "log_fact",
-    "log_tile",
-    "log_checkpoint",
-    "copy",
-    "label",
-    "file",
-    "bundle_file",
+    *("log", "log_entry", "log_item", "personal", "log_fact", "log_tile", "log_checkpoint", "hold", "pruned"),
+    *("copy", "label", "file", "bundle_file"),
+)
+
+_OF_ENTRIES: Final = (
+    *(("log_entry", "an entry"), ("log_item", "a row that names an item"), ("log_fact", "a row that says a fact")),
+    ("personal", "a personal value"),
 )
 
 
@@ -80,11 +78,7 @@ class Stray:
 def stray(connection: Connection) -> Stray | None:
     """The first row that no walk over a log comes to: of no log, outside of its entries, or of an entry that is not there."""
     # Without them an entry that is in no tree would be found by its event id, and shown to auditors beside those that are.
-    rows = (
-        ("log_entry", "an entry"), ("log_item", "a row that names an item"), ("log_fact", "a row that says a fact"),
-        ("personal", "a personal value"),
-    )  # fmt: skip
-    for name, what in rows:
+    for name, what in _OF_ENTRIES:
         row = connection.execute(
             text(
                 f"SELECT g.name, r.position FROM {name} r LEFT JOIN log g ON g.id = r.log_id "
@@ -101,7 +95,17 @@ def stray(connection: Connection) -> Stray | None:
     ).first()
     if row is not None:
         return Stray(row.name, row.position, "a row that names an item")
-    for name, what in (("log_tile", "a tile"), ("log_checkpoint", "a kept checkpoint")):
+    # Nor does a walk look for an entry where it was pruned.
+    for name, what in (*_OF_ENTRIES, ("idempotency", "what a retry is answered with")):
+        row = connection.execute(
+            text(
+                f"SELECT g.name, r.position FROM pruned p JOIN log g ON g.id = p.log_id JOIN {name} r ON r.log_id = p.log_id "
+                f"AND r.position >= p.tile * {TILE_HASHES} AND r.position < (p.tile + 1) * {TILE_HASHES} LIMIT 1"
+            )
+        ).first()
+        if row is not None:
+            return Stray(row.name, row.position, f"{what}, of an entry that was pruned,")
+    for name, what in (("log_tile", "a tile"), ("log_checkpoint", "a kept checkpoint"), ("pruned", "a tile of pruned entries")):
         if connection.execute(text(f"SELECT 1 FROM {name} r LEFT JOIN log g ON g.id = r.log_id WHERE g.id IS NULL LIMIT 1")).first():
             return Stray(None, None, what)
     return None

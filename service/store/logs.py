@@ -313,12 +313,17 @@ def records_of(connection: Connection, log_name: str, types: Sequence[str]) -> l
 
 def of_type(connection: Connection, log_name: str, type_: str) -> Iterator[StoredRow]:
     """The entries of a log that are of a type, in its order, read in steps."""
+    return of_types(connection, log_name, (type_,))
+
+
+def of_types(connection: Connection, log_name: str, types: Sequence[str]) -> Iterator[StoredRow]:
+    """The entries of a log that are of any of these types, in its order, read in steps."""
     statement = text(
-        f"SELECT {_ENTRY} WHERE e.type = :type AND g.name = :log AND (e.at, e.position) > (:at, :position) "
+        f"SELECT {_ENTRY} WHERE e.type IN :types AND g.name = :log AND (e.at, e.position) > (:at, :position) "
         "ORDER BY e.at, e.position LIMIT 1000"
-    )
+    ).bindparams(bindparam("types", expanding=True))
     place = (-1, -1)
-    while rows := connection.execute(statement, {"type": type_, "log": log_name, "at": place[0], "position": place[1]}).all():
+    while rows := connection.execute(statement, {"types": list(types), "log": log_name, "at": place[0], "position": place[1]}).all():
         yield from (_stored(row) for row in rows)
         place = (rows[-1].at, rows[-1].position)
 

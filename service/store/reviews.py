@@ -9,18 +9,18 @@ from sqlalchemy import Connection, text
 
 from service.releaselog.reviews import Review, State
 from service.store.database import sought
-from service.store.logs import Position
+from service.store.logs import TILE_HASHES, Position
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """An entry under review."""
+    """An entry under review; without its event where the entry was pruned."""
 
     log: str
     log_id: int
     position: int
     at: int
-    event_id: str
+    event_id: str | None
     review: Review
 
 
@@ -55,7 +55,7 @@ def reviews(connection: Connection, *, state: str | None, before: Position | Non
         rows = connection.execute(
             text(
                 "SELECT g.name, r.log_id, r.position, r.at, e.event_id, r.state, r.closer FROM review r JOIN log g ON g.id = r.log_id "
-                "JOIN log_entry e ON e.log_id = r.log_id AND e.position = r.position "
+                "LEFT JOIN log_entry e ON e.log_id = r.log_id AND e.position = r.position "
                 "WHERE r.state = :state AND (r.at, r.log_id, r.position) < (:at, :log, :position) "
                 "ORDER BY r.at DESC, r.log_id DESC, r.position DESC LIMIT :limit"
             ),
@@ -76,11 +76,12 @@ def marks_of(connection: Connection, log_id: int, position: int) -> list[int]:
 
 
 def all_reviews(connection: Connection) -> list[tuple[int, int, bool, str, str | None]]:
-    """(log id, position, whether its time is the entry's, state, closer) rows."""
+    """(log id, position, whether its time is the entry's, or one that a pruned entry can have had; state, closer) rows."""
     rows = connection.execute(
         text(
-            "SELECT r.log_id, r.position, r.at = e.at, r.state, r.closer FROM review r "
-            "LEFT JOIN log_entry e ON e.log_id = r.log_id AND e.position = r.position ORDER BY r.log_id, r.position"
+            "SELECT r.log_id, r.position, COALESCE(r.at = e.at, r.at BETWEEN p.first_at AND p.last_at), r.state, r.closer FROM review r "
+            "LEFT JOIN log_entry e ON e.log_id = r.log_id AND e.position = r.position "
+            f"LEFT JOIN pruned p ON p.log_id = r.log_id AND p.tile = r.position / {TILE_HASHES} ORDER BY r.log_id, r.position"
         )
     )
     return [(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]

@@ -557,6 +557,44 @@ class LookRow(SQLModel, table=True):
     repeats: int = Field(sa_column=_big())
 
 
+class HoldRow(SQLModel, table=True):
+    """A legal hold: entries that match every condition given are kept, whatever may otherwise be pruned, until the hold is released.
+
+    Holds are leaves of `officers`, and rows are never taken out: verification derives them again. `log` is a log's name, None for all;
+    `since` and `until` are of an entry's time.
+    """
+
+    __tablename__ = "hold"
+    id: int = Field(sa_column=_big(primary=True))
+    log: str | None = Field(default=None, sa_column=_text(nullable=True))
+    item: str | None = Field(default=None, sa_column=_text(nullable=True))
+    since: int | None = Field(default=None, sa_column=_big(nullable=True))
+    until: int | None = Field(default=None, sa_column=_big(nullable=True))
+    reason: str = Field(sa_column=_text())
+    client: str = Field(sa_column=_text())
+    at: int = Field(sa_column=_big())
+    released_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    released_by: str | None = Field(default=None, sa_column=_text(nullable=True))
+    released_why: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class PrunedRow(SQLModel, table=True):
+    """What stays of a whole tile of entries that were pruned (`releaselog.pruning`); its hashes are in `log_tile`.
+
+    `leaf` is the position in `officers` of the entry that says so, and binds all of this.
+    """
+
+    __tablename__ = "pruned"
+    log_id: int = Field(sa_column=_big(primary=True))
+    tile: int = Field(sa_column=_big(primary=True))
+    leaf: int = Field(sa_column=_big())
+    first_at: int = Field(sa_column=_big())
+    last_at: int = Field(sa_column=_big())
+    act: int = Field(sa_column=_big())
+    root: bytes = Field(sa_column=_bytes())
+    events: bytes = Field(sa_column=_bytes())
+
+
 class LogTileRow(SQLModel, table=True):
     """A full tile: 256 hashes (C2SP tlog-tiles, height 8). Level 0 too, so that proofs read whole tiles."""
 

@@ -13,6 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,13 @@ from schemathesis.specs.openapi.checks import (
 from service.app import build_routes, openapi
 from service.errors import Conflict
 from service.identity.clients import Role
-from service.sharing import erasure, relabelling
+from service.sharing import erasure, holds, pruning, relabelling
 from service.sharing.acts import Actor
 from service.sharing.publishing import Pending
+from service.store import holds as stored_holds
+from service.store.times import micros, moment_of
 from tests.support.api import FILES, MACHINE, Service, copied, item, routes, service_in
+from tests.support.old_logs import fill
 from tests.support.two_officers import FIRST, second_officer
 
 CALLERS = ("jpn", "officer", "auditor", None)
@@ -86,7 +90,8 @@ SCHEMA = schemathesis.openapi.from_dict(closed(DOCUMENT))
 @pytest.fixture(scope="module")
 def fuzzed(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = copied(demo_folder, tmp_path_factory.mktemp("fuzzed") / "data")
-    with service_in(folder, rate_burst=10_000_000) as opened:
+    with service_in(folder, rate_burst=10_000_000, retention_days=1000) as opened:
+        fill(opened.installation, "SGP", [OLD] * 257)
         assert opened.installation.rootlog.append() is not None
         yield opened
 
@@ -127,6 +132,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "size": [1, 2],
         "format": ["bundle", "csv", "html"],
         "proposal": ["1"],
+        "hold": ["1"],
         "digest": [uploaded.json()["digest"]],
         "type": ["list", "item.import"],
         "item": ids[:1],
@@ -137,6 +143,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
     }
 
 
+OLD = micros(datetime(2020, 1, 1, tzinfo=UTC))
 LABEL = {"level": "SECRET", "categories": ["MARITIME"], "releasable_to": ["JPN"], "caveats": [], "originators": ["USA"]}
 BODIES: dict[str, list[Any]] = {
     "/v1/officer/items": [item("made/one"), item("made/two", "SECRET//REL TO USA, JPN"), {"ref": "made/three", "portions": []}],
@@ -146,6 +153,8 @@ BODIES: dict[str, list[Any]] = {
     "/v1/officer/items/{id}/withdraw": [{"reason": "an error"}],
     "/v1/officer/partners/{code}/suspend": [{"reason": "an incident"}],
     "/v1/audit/queries": [{"name": "denials", "query": {"outcome": ["withhold"], "partner": "JPN"}}, {"name": "x", "query": {"limit": 3}}],
+    "/v1/audit/prunes": [{"before": "2021-01-01", "log": "SGP", "reason": "the retention policy"}],
+    "/v1/audit/holds": [{"partner": "JPN", "item": "i", "since": "2026-11-22", "reason": "an inquiry"}],
     "/v1/officer/partners/{code}/resume": [{"reason": "it is over"}],
     "/v1/officer/decide": [
         {
@@ -225,6 +234,17 @@ def _erasure_waiting(service: Service) -> erasure.Pending:
     return erasure.propose(service.installation, Actor(client.id, "cli"), _with_a_reason(service), reason="r")
 
 
+def _prune_waiting(service: Service) -> pruning.Pending:
+    """A prune that waits for another auditor: of a log that is filled anew, and never opened by anybody."""
+    with service.installation.database.reading() as connection:
+        on = stored_holds.in_force(connection)
+    for hold in on:  # one made up without conditions would keep everything
+        holds.release(service.installation.acts, MACHINE, hold.id, reason="r")
+    log = f"X{next(_NUMBERS)}"
+    fill(service.installation, log, [OLD] * 257)
+    return pruning.propose(service.installation, MACHINE, before=moment_of(OLD + 1), log=log, reason="r")
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, known: dict[str, list[Any]], method: str, path: str) -> None:
     """Requests that somebody would send: all that is in them is known, and nothing that may be left out is there."""
@@ -256,6 +276,10 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             erased = _erasure_waiting(fuzzed)
             body = {"timeline": erased.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
             parameters["proposal"], more = str(erased.proposal.id), {"body": body, "media_type": "application/json"}
+        elif path.startswith("/v1/audit/prunes/"):
+            to_prune = _prune_waiting(fuzzed)
+            body = {"timeline": to_prune.proposal.timeline} if path.endswith("/approve") else {"reason": "not now"}
+            parameters, more = {"proposal": str(to_prune.proposal.id)}, {"body": body, "media_type": "application/json"}
         elif "{proposal}" in path:
             pending = _label_waiting(fuzzed, path)
             body = {"timeline": pending.planned.digest} if path.endswith("/approve") else {"reason": "not now"}
@@ -268,6 +292,9 @@ def test_answers_as_the_document_says_to_those_who_mean_it(fuzzed: Service, know
             parameters["id"] = _stored_to_wait(fuzzed, "an event for obstacles")
         if path == "/v1/audit/erasures" and method == "POST":
             more = {"body": {"event_id": _with_a_reason(fuzzed), "reason": "a person asked"}, "media_type": "application/json"}
+        if path == "/v1/audit/holds/{hold}/release":
+            held = fuzzed.post("auditor", "/v1/audit/holds", {"partner": "JPN", "reason": "an inquiry"}).json()["hold"]
+            parameters, more = {"hold": str(held)}, {"body": {"reason": "it is over"}, "media_type": "application/json"}
         if path == "/v1/audit/reviews" and method == "POST":
             more = {"body": {"event_id": known["event_id"][0], "mark": "escalated"}, "media_type": "application/json"}
         wanted = [one["name"] for one in operation.definition.raw.get("parameters", []) if one["in"] == "query" and one.get("required")]

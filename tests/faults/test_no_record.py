@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from service.app import build_routes
 from service.errors import Busy
 from service.identity.clients import Role
 from service.settings import Settings
-from service.sharing import erasure, relabelling
+from service.sharing import erasure, holds, pruning, relabelling
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.sharing.publishing import Pending
 from service.sharing.verification import verify_all
 from service.store import logs
+from service.store.times import micros
 from tests.support.faults import (
     FAULTS,
     MACHINE_HERE,
@@ -51,6 +53,7 @@ from tests.support.faults import (
     state_digest,
 )
 from tests.support.faults_server import Server
+from tests.support.old_logs import fill
 from tests.support.two_officers import FIRST, second_officer
 
 _TRIES = 40
@@ -189,6 +192,8 @@ class OwnSide(Small):
     """Of two items to be withdrawn and approved, and of two events likewise."""
     erasures: tuple[erasure.Pending, ...] = ()
     erasable: str = ""
+    prunes: tuple[pruning.Pending, ...] = ()
+    """To be withdrawn and approved."""
 
 
 def _proposed(made: Small, category: str) -> str:
@@ -320,6 +325,16 @@ def own_side_requests(world: OwnSide) -> dict[tuple[str, str], tuple[str, str, b
             f"/v1/audit/erasures/{erased.proposal.id}/approve",
             json.dumps({"timeline": erased.proposal.timeline}).encode(),
         ),
+        ("GET", "/v1/audit/holds"): ("/v1/audit/holds?ended=true", b""),
+        ("POST", "/v1/audit/holds"): ("/v1/audit/holds", b'{"partner":"JPN","reason":"a test of faults"}'),
+        ("POST", "/v1/audit/holds/{hold}/release"): ("/v1/audit/holds/1/release", _because()),
+        ("GET", "/v1/audit/prunes"): ("/v1/audit/prunes", b""),
+        ("POST", "/v1/audit/prunes"): ("/v1/audit/prunes", b'{"before":"2021-01-01","log":"KOR","reason":"a test of faults"}'),
+        ("POST", "/v1/audit/prunes/{proposal}/withdraw"): (f"/v1/audit/prunes/{world.prunes[0].proposal.id}/withdraw", _because()),
+        ("POST", "/v1/audit/prunes/{proposal}/approve"): (
+            f"/v1/audit/prunes/{world.prunes[1].proposal.id}/approve",
+            json.dumps({"timeline": world.prunes[1].proposal.timeline}).encode(),
+        ),
         ("GET", "/v1/audit/queries"): ("/v1/audit/queries", b""),
         ("POST", "/v1/audit/queries"): ("/v1/audit/queries", b'{"name":"a test of faults","query":{"partner":"JPN"}}'),
         ("GET", "/v1/log/root/heads/{index}"): ("/v1/log/root/heads/0", b""),
@@ -340,19 +355,30 @@ NOT_ON_RECORD = {
 
 @pytest.fixture(scope="module")
 def own_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSide]:
-    made = small(tmp_path_factory.mktemp("own-side"), busy_timeout_seconds=0.05)
+    made = small(tmp_path_factory.mktemp("own-side"), busy_timeout_seconds=0.05, retention_days=1000)
     made.installation.gate.start()
     made.installation.rootlog.append()
     suspended = made.installation.publishing.suspend("GBR", MACHINE_HERE, reason="so that it can be resumed").event_id
     waiting = tuple(_proposed(made, category) for category in ("PEACEKEEPING", "DIPLOMATIC"))
     labels = tuple(_labels_proposed(made))
     erasures = tuple(_erasures_proposed(made))
+    held = holds.Conditions(log="GBR")
+    assert holds.add(made.installation.acts, MACHINE_HERE, held, reason="so that it can be released").hold.id == 1
+    prunes = tuple(_prunes_proposed(made))
     yield OwnSide(
         made.installation, made.clients, made.items, made.file, made.chart, waiting=waiting, labels=labels, erasures=erasures,
-        erasable=suspended,
+        erasable=suspended, prunes=prunes,
     )  # fmt: skip
 
     made.installation.close()
+
+
+def _prunes_proposed(made: Small) -> Iterator[pruning.Pending]:
+    """Two proposals to prune, and a log of which something can be proposed."""
+    for log in ("SGP", "PHL", "KOR"):
+        fill(made.installation, log, [micros(datetime(2020, 1, 1, tzinfo=UTC))] * 257)
+        if log != "KOR":
+            yield pruning.propose(made.installation, MACHINE_HERE, before=datetime(2021, 1, 1, tzinfo=UTC), log=log, reason="a test")
 
 
 def _own_side_routes() -> set[tuple[str, str]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from service.errors import Conflict, NotVisible, Rejected, SecondOfficer
 from service.identity.clients import Role
 from service.releaselog.receipt import verify_receipt
 from service.releaselog.reviews import Mark
-from service.sharing import audit, erasure, quarantine, relabelling, reviews
+from service.sharing import audit, erasure, holds, quarantine, relabelling, reviews
 from service.sharing.acts import MACHINE, Actor
 from service.sharing.asks import ListAsk
 from service.sharing.exports.bundle import EvidenceBundle, lines
@@ -28,7 +29,7 @@ from service.sharing.personal import ERASED, personal
 from service.sharing.replay import Replay, Run
 from service.sharing.verification import verify_all
 from service.sharing.words import read_query
-from service.store import logs
+from service.store import catalogue, logs
 from service.store import reviews as stored_reviews
 from service.store.logs import AuditFilter
 from service.store.reviews import saved_query
@@ -36,7 +37,7 @@ from tests.conftest import new_postgresql_database
 from tests.support.exported import DOES_NOT_HOLD, HOLDS, settle_manifest, verify, vkeys, write_lines
 from tests.support.exported import lines as exported_lines
 from tests.support.store_bundles import bundle_files
-from tests.support.store_world import OFFICER, World, item, text_portion, title
+from tests.support.store_world import OFFICER, START, World, item, text_portion, title
 from tests.support.two_officers import second_officer
 
 WORDS = "zanzibar whispering"
@@ -395,6 +396,29 @@ def test_what_cannot_be_proposed_is_refused_and_leaves_everything_as_it_was(told
     with pytest.raises(Conflict, match="no personal text of kind `note`"):
         erasure.propose(installation, told.first, told.events["q"], kind="note", reason="r")
     assert told.world.everything() == before
+
+
+@pytest.mark.parametrize(
+    "conditions", [{}, {"log": "JPN"}, {"item": "the one found"}, {"since": START, "until": START + timedelta(days=1)}]
+)
+def test_what_a_legal_hold_keeps_is_not_erased_until_it_is_released(told: Told, conditions: dict[str, Any]) -> None:
+    installation = told.world.installation
+    pending = erasure.propose(installation, told.first, told.events["q"], reason="r")
+    with installation.database.reading() as connection:
+        found = catalogue.item_by_ref(connection, "open")
+    assert found is not None
+    if "item" in conditions:
+        conditions = {"item": found.id}
+    hold = holds.add(installation.acts, told.first, holds.Conditions(**conditions), reason="an inquiry").hold.id
+    other = holds.add(installation.acts, told.first, holds.Conditions(log="AUS", item="another", until=START), reason="elsewhere").hold.id
+    with pytest.raises(Conflict, match=f"hold `{hold}` keeps this entry whole"):
+        erasure.approve(installation, pending.proposal.id, told.second)
+    with pytest.raises(Conflict, match=f"hold `{hold}` keeps this entry whole"):
+        erasure.propose(installation, told.first, told.events["q"], reason="r")
+    assert "personal" in told.entry(told.events["q"])
+    holds.release(installation.acts, told.second, hold, reason="it is over")
+    assert erasure.approve(installation, pending.proposal.id, told.second).texts == 1, other
+    assert verify_all(installation).ok
 
 
 def test_a_proposal_is_approved_as_it_was_seen_or_withdrawn(told: Told) -> None:

@@ -44,6 +44,7 @@ CLIENTS: Final = {
     "officer": ("demo-officer", Role.OFFICER, None, ()),
     "second-officer": ("second-officer", Role.OFFICER, None, ()),
     "auditor": ("demo-auditor", Role.AUDITOR, None, ()),
+    "second-auditor": ("another-auditor", Role.AUDITOR, None, ()),
     "jpn-second": ("second-jpn", Role.PARTNER, "JPN", ("EXERCISE-KEEN",)),
     "operator": ("an-operator", Role.OPERATOR, None, ()),
 }

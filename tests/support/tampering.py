@@ -229,6 +229,8 @@ def by_reading(target: Target, log: str) -> str | None:
                 leaves += read
     except NotVisible:
         return "there is no such log, or less of it than its checkpoint says"
+    except Broken as error:
+        return f"the log cannot show its entries: {error}"
     except ProofError as error:
         return f"{error}"
     hashes = [leaf_hash(leaf) for leaf in leaves]

@@ -14,7 +14,8 @@ README.txt                how to check it
 manifest.json             sizes, roots, counts, and the SHA-256 of every file above
 ```
 
-A whole export is one in which nothing is left out. A line of `entries.jsonl` is the canonical JSON (RFC 8785) of
+Entries that were pruned stand among those left out, by the hashes that are kept of them, and the manifest names them. A whole export is
+one in which nothing else is left out. A line of `entries.jsonl` is the canonical JSON (RFC 8785) of
 `{"face","index","leaf_hash","log","nonce","record"}`, face and record being the very bytes that are stored: whoever checks can cut the leaf
 out of the line and hash it as it is. Where the record commits to personal texts that are kept, `personal` comes before it: value and salt
 by commitment.
@@ -37,13 +38,15 @@ from service.releaselog import offline_verifier
 from service.releaselog.leaf import canonical, canonical_string
 from service.releaselog.merkle import TileReader
 from service.releaselog.partial import Gap, gap
+from service.sharing.audit import span_json
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import Piece
 from service.sharing.ledger import ROOT, Ledger
 from service.sharing.personal import Opened
 from service.sharing.rootlog import root_checkpoint, rooted
-from service.store import Connection, logs, policies
+from service.store import Connection, logs, policies, prunes
 from service.store.logs import ExportRow, Head
+from service.store.prunes import Span
 from service.store.tables import FOREVER
 from service.store.times import text_of
 
@@ -88,11 +91,18 @@ def _line_of(row: ExportRow, log_json: bytes, personal: Mapping[str, dict[str, s
 
 
 def lines(connection: Connection, selection: Selection) -> Iterator[bytes]:
-    """`entries.jsonl` by itself, in blocks."""
+    """`entries.jsonl` by itself, in blocks. Where something was pruned, a line `{"log","pruned":{...}}` for each run of it comes first."""
+    gone = [{"log": span.log, "pruned": _without_log(span)} for span in selection.pruned(connection)]
+    if gone:
+        yield b"".join([canonical(one) + b"\n" for one in gone])
     for head in selection.heads(connection):
         log_json = canonical_string(head.name)
         for rows in selection.rows(connection, head):
             yield lines_of(connection, rows, log_json)
+
+
+def _without_log(span: Span) -> dict[str, object]:
+    return {name: value for name, value in span_json(span).items() if name != "log"}
 
 
 def tile_reader(connection: Connection, head: Head) -> TileReader:
@@ -178,6 +188,11 @@ class EvidenceBundle:
         ]
         return {"origin": head.origin, "keys": keys}
 
+    def _pruned(self, head: Head) -> dict[str, object]:
+        """`pruned` of a log: all that was, whatever was asked for, as all of it is among what is left out."""
+        gone = [_without_log(span) for span in prunes.spans(self._connection, log=head.name)]
+        return {"pruned": gone} if gone else {}
+
     def _noted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Pass pieces on, and note of each file its length and digest."""
         path, length, hashed = "", 0, hashlib.sha256()
@@ -205,6 +220,7 @@ class EvidenceBundle:
                     "root": head.root.hex(),
                     "included": self._included[head.name],
                     "left_out": head.size - self._included[head.name],
+                    **self._pruned(head),
                 }
                 for head in self._heads
             ],

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from service.sharing.audit import span_json
 from service.sharing.exports.opened import Opened, entries
 from service.sharing.exports.selection import Selection
 from service.sharing.ledger import Ledger
@@ -71,6 +72,7 @@ def page(connection: Connection, ledger: Ledger, selection: Selection, made: Mad
             {"name": head.name, "origin": head.origin, "size": head.size, "root": head.root.hex(), "key": ledger.vkey(head.origin)}
             for head in heads
         ],
+        pruned=[span_json(span) | {"last": span.stop - 1} for span in selection.pruned(connection)],
         totals=_totals(connection, selection),
         sent=_lines(connection, selection, "sent"),
         refused=_lines(connection, selection, "refused"),

@@ -8,8 +8,9 @@ from typing import Final
 
 from service.errors import Rejected
 from service.sharing.ledger import OFFICERS
-from service.store import Connection, logs
+from service.store import Connection, logs, prunes
 from service.store.logs import AuditFilter, ExportRow, Head
+from service.store.prunes import Span
 
 ROOT: Final = "root"
 _STEP: Final = 2000
@@ -40,6 +41,11 @@ class Selection:
         if self.asked.partners_only:
             return [head for head in found if head.name not in (OFFICERS, ROOT)]
         return found
+
+    def pruned(self, connection: Connection) -> list[Span]:
+        """What was pruned of the logs and the time concerned: of it nobody can say whether it matched."""
+        asked = self.asked
+        return prunes.spans(connection, log=asked.log, partners_only=asked.partners_only, since=asked.since, until=asked.until)
 
     def rows(self, connection: Connection, head: Head) -> Iterator[list[ExportRow]]:
         """The entries of a log that match, in its order and in steps, up to its head: what comes later is not in this export."""

@@ -1,4 +1,5 @@
-"""CSV (RFC 4180): a row for each entry and item it names, and one for an entry that names none.
+"""CSV (RFC 4180): a row for each entry and item it names, and one for an entry that names none. Before them one for each run of entries
+that were pruned, of type `pruned`, its index `FIRST-LAST`.
 
 Made for spreadsheets that would take a cell for a formula: a cell that begins with one of `= + - @`, a tab, a line break, a full-width form
 of these, or an apostrophe gets an apostrophe before it. So `-x` is written `'-x`, and whoever reads the file by a program
@@ -18,6 +19,8 @@ from service.sharing.exports.opened import Opened, cut, opened, recorded_items
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 from service.store.logs import ExportRow
+from service.store.prunes import Span
+from service.store.times import text_of
 
 COLUMNS: Final = (
     "log", "index", "event_id", "at", "type", "client", "route", "purpose", "result", "outcome",
@@ -38,6 +41,7 @@ def csv_blocks(connection: Connection, selection: Selection) -> Iterator[bytes]:
     """The table, in blocks; the first line names the columns."""
     table = Table()
     yield _written(COLUMNS).encode("utf-8")
+    yield "".join([_written(pruned_row(span)) for span in selection.pruned(connection)]).encode("utf-8")
     for head in selection.heads(connection):
         for rows in selection.rows(connection, head):
             yield "".join([table.lines(row, head.name) for row in rows]).encode("utf-8")
@@ -80,6 +84,12 @@ class Table:
                 self._items.clear()
             self._items[recorded] = tuple(said)
         return tuple(said)
+
+
+def pruned_row(span: Span) -> tuple[object, ...]:
+    """The row of entries that were pruned: their places, the time of the first of them, and the event of the leaf that says so."""
+    row = (span.log, f"{span.start}-{span.stop - 1}", harmless(span.event_id), text_of(span.first_at), "pruned")
+    return (*row, *[""] * (len(COLUMNS) - len(row)))
 
 
 def rows(entry: Opened) -> list[tuple[object, ...]]:

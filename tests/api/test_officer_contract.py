@@ -13,6 +13,7 @@ import pytest
 from service.policy import digest_of
 from service.settings import FILE_BYTES_MAX, REQUEST_BODY_BYTES_MAX
 from tests.support.api import FILES, NOT_FOUND, Service, item
+from tests.support.personal import entry_in_words
 
 TEXTS = {name: content.decode() for name, content in FILES.items() if name != "README.md"}
 DIGEST = digest_of(FILES)
@@ -141,7 +142,7 @@ def test_relabelling_takes_effect_with_its_answer(empty: Service) -> None:
     assert len(copy["portions"]) == 1
     entry = empty.get("auditor", f"/v1/audit/releases/{done['event_id']}").json()
     assert entry["face"]["type"] == "item.relabel"
-    details = entry["record"]["details"]
+    details = entry_in_words(entry)["details"]
     assert details["reason"] == "too much"
     assert details["labels"][portion]["after"]["releasable_to"] == []
     label = {"level": "SECRET", "categories": ["DIPLOMATIC"], "releasable_to": ["JPN"], "caveats": [], "originators": ["USA"]}
@@ -170,10 +171,8 @@ def test_what_is_withdrawn_is_gone(empty: Service) -> None:
     assert empty.get("jpn", path).status_code == 200
     problem(empty.post("officer", act, {}), 422, "body")
     done = ok(empty.post("officer", act, {"reason": "an error"}))
-    assert empty.get("auditor", f"/v1/audit/releases/{done['event_id']}").json()["record"]["details"] == {
-        "ref": "w/1",
-        "reason": "an error",
-    }
+    entry = empty.get("auditor", f"/v1/audit/releases/{done['event_id']}").json()
+    assert entry_in_words(entry)["details"] == {"ref": "w/1", "reason": "an error"}
     assert empty.get("jpn", path).content == NOT_FOUND
     assert empty.list_all("jpn") == []
     problem(empty.post("officer", act, {"reason": "again"}), 409, "withdrawn")
@@ -447,7 +446,7 @@ def test_to_who_is_suspended_nothing_is_released_and_it_is_on_record(own: Servic
     act = "/v1/officer/partners/JPN"
     done = ok(own.post("officer", f"{act}/suspend", {"reason": "an incident"}))
     entry = own.get("auditor", f"/v1/audit/releases/{done['event_id']}").json()
-    assert (entry["face"]["type"], entry["record"]["details"]) == ("partner.suspend", {"partner": "JPN", "reason": "an incident"})
+    assert (entry["face"]["type"], entry_in_words(entry)["details"]) == ("partner.suspend", {"partner": "JPN", "reason": "an incident"})
     size = own.size("JPN")
     answer = own.get("jpn", "/v1/items")
     assert answer.json()["items"] == []

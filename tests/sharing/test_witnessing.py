@@ -21,6 +21,7 @@ from service.sharing.standing import standing
 from service.sharing.verification import verify_all
 from service.sharing.witnessing import Witnessing, add_witness, remove_witness
 from service.store import logs, roots
+from tests.support.personal import record_in_words
 from tests.support.store_bundles import bundle_files
 from tests.support.store_world import OFFICER, Clock, World
 
@@ -231,8 +232,9 @@ def test_a_witness_that_disagrees_stops_every_worker_until_the_operator_answers(
     for world in (watched.world, other):
         world.item("JPN", "absent")
     with watched.installation.database.reading() as connection:
-        (record,) = logs.records_of(connection, "officers", ["log.restored"])
-    assert b"the witness was set up anew" in record[2] and b"inspector" in record[2]
+        (row,) = logs.of_types(connection, "officers", ("log.restored",))
+        details = record_in_words(connection, row)["details"]
+    assert details["reason"] == "the witness was set up anew" and "inspector" in details["halted"]
     other.close()
 
 

@@ -43,17 +43,8 @@ PRUNE_TYPE: Final = "log.prune"
 LOOKS: Final = frozenset(
     {
         *("look.activity", "look.audience", "look.calendar", "look.coverage", "look.difference", "look.entry", "look.erasures"),
-        *(
-            "look.explain",
-            "look.export",
-            "look.firsts",
-            "look.heads",
-            "look.holds",
-            "look.labels",
-            "look.obstacles",
-            "look.proposals",
-            "look.prunes",
-        ),
+        *("look.explain", "look.export", "look.firsts", "look.heads", "look.holds", "look.labels", "look.obstacles"),
+        *("look.proposals", "look.prunes"),
         *("look.quarantine", "look.queries", "look.receipt", "look.recipients", "look.releases", "look.replay", "look.reviews"),
         *("look.signals", "look.unshared", "look.what-if", "log.verify"),
     }

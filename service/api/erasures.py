@@ -12,16 +12,13 @@ from starlette.responses import Response
 from service.api import describe, shapes
 from service.api.access import Access, InstallationDependency, admit, body_as, no_query, route
 from service.api.cursors import place_cursor, read_place_cursor
-from service.api.labels import PageQuery
 from service.api.officers import ActorDependency
-from service.errors import NotVisible
+from service.api.waiting import PageQuery, proposal_must_be
 from service.sharing import erasure
-from service.store import policies
 
 router = APIRouter(prefix="/v1/audit", dependencies=[Depends(admit)], default_response_class=Response)
 
 _NO_STORE: Final = {"cache-control": "no-store"}
-_NUMBER_DIGITS: Final = 18
 
 
 @router.post(
@@ -83,7 +80,8 @@ async def approve_erasure(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> Response:
-        done = erasure.approve(installation, _number_of(installation, proposal), actor, timeline=approval.timeline)
+        number = proposal_must_be(installation, proposal, erasure.ERASE)
+        done = erasure.approve(installation, number, actor, timeline=approval.timeline)
         return JSONResponse({"event_id": done.entry.event_id, "texts": done.texts}, headers=_NO_STORE)
 
     return await asyncio.to_thread(run)
@@ -104,21 +102,8 @@ async def withdraw_erasure(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> str:
-        return erasure.withdraw(installation, _number_of(installation, proposal), actor, reason=because.reason).event_id
+        return erasure.withdraw(
+            installation, proposal_must_be(installation, proposal, erasure.ERASE), actor, reason=because.reason
+        ).event_id
 
     return JSONResponse({"event_id": await asyncio.to_thread(run)}, headers=_NO_STORE)
-
-
-def _number_of(installation: InstallationDependency, proposal: str) -> int:
-    """The number of an erasure's proposal.
-
-    Raises:
-        NotVisible: there is none.
-    """
-    if not (proposal.isascii() and proposal.isdigit() and len(proposal) < _NUMBER_DIGITS):
-        raise NotVisible
-    with installation.database.reading() as connection:
-        found = policies.proposal_by_id(connection, int(proposal))
-    if found is None or found.kind != erasure.ERASE:
-        raise NotVisible
-    return found.id

@@ -18,7 +18,8 @@ from service.api import describe, shapes
 from service.api.access import Access, InstallationDependency, admit, body_as, no_query, route
 from service.api.cursors import named_cursor, place_cursor, read_named_cursor, read_place_cursor
 from service.api.officers import ActorDependency, item_must_exist, partner_must_exist
-from service.errors import Conflict, NotVisible
+from service.api.waiting import PageQuery, proposal_must_be
+from service.errors import Conflict
 from service.settings import OBSTACLES_TOP_DEFAULT, OBSTACLES_TOP_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import looks, obstacles, quarantine, relabelling
 from service.sharing.acts import Actor
@@ -33,14 +34,12 @@ from service.sharing.told import (
     quarantined_json,
 )
 from service.store import catalogue as stored
-from service.store import policies
 
 router = APIRouter(prefix="/v1/officer", dependencies=[Depends(admit)], default_response_class=Response)
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _PROBLEMS: Final = describe.with_token()
 _PROBLEMS_OF_BODIES: Final = describe.with_token(413)
-_NUMBER_DIGITS: Final = 18
 _APPROVED: Final = (
     describe.answer(shapes.LabelDone, "In force") | describe.problems(404, 409) | _PROBLEMS_OF_BODIES | describe.second_officer()
 )
@@ -64,14 +63,6 @@ def _answered(installation: InstallationDependency, asked: relabelling.Wanted, a
 
 
 # --- other labels -----------------------------------------------------------------------------------------------------
-
-
-class PageQuery(BaseModel):
-    """Parameters of a list of our own."""
-
-    model_config = ConfigDict(extra="forbid")
-    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
-    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
 
 class DryRun(BaseModel):
@@ -138,21 +129,6 @@ async def label_proposals(query: Annotated[PageQuery, Query()], actor: ActorDepe
     return JSONResponse(body, headers={**_NO_STORE, "release-event": event_id})
 
 
-def _proposal_must_be(installation: InstallationDependency, proposal: str, kind: str, item: str | None = None) -> int:
-    """The number of a proposal of this kind, about this item.
-
-    Raises:
-        NotVisible: there is none.
-    """
-    if not (proposal.isascii() and proposal.isdigit() and len(proposal) < _NUMBER_DIGITS):
-        raise NotVisible
-    with installation.database.reading() as connection:
-        found = policies.proposal_by_id(connection, int(proposal))
-    if found is None or found.kind != kind or (item is not None and found.subject != item):
-        raise NotVisible
-    return found.id
-
-
 @router.post(
     "/items/{id}/labels/{proposal}/approve",
     summary="Approve another label that another officer proposed, by the digest of its difference, and give it",
@@ -169,7 +145,7 @@ async def approve_label(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> Response:
-        number = _proposal_must_be(installation, proposal, RELABEL, id)
+        number = proposal_must_be(installation, proposal, RELABEL, about=id)
         done = relabelling.approve(installation, number, actor, timeline=approval.timeline)
         return JSONResponse(label_done_json(done), headers=_NO_STORE)
 
@@ -192,7 +168,7 @@ async def withdraw_label(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> str:
-        number = _proposal_must_be(installation, proposal, RELABEL, id)
+        number = proposal_must_be(installation, proposal, RELABEL, about=id)
         return relabelling.withdraw_proposal(installation, number, actor, reason=because.reason).event_id
 
     return JSONResponse({"event_id": await asyncio.to_thread(run)}, headers=_NO_STORE)
@@ -230,7 +206,7 @@ async def approve_event(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> Response:
-        number = _proposal_must_be(installation, proposal, EVENT)
+        number = proposal_must_be(installation, proposal, EVENT)
         done = relabelling.approve(installation, number, actor, timeline=approval.timeline)
         return JSONResponse(label_done_json(done), headers=_NO_STORE)
 
@@ -252,7 +228,7 @@ async def withdraw_event(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> str:
-        number = _proposal_must_be(installation, proposal, EVENT)
+        number = proposal_must_be(installation, proposal, EVENT)
         return relabelling.withdraw_proposal(installation, number, actor, reason=because.reason).event_id
 
     return JSONResponse({"event_id": await asyncio.to_thread(run)}, headers=_NO_STORE)

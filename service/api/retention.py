@@ -14,19 +14,16 @@ from service.api import describe, shapes
 from service.api.access import Access, InstallationDependency, admit, body_as, no_query, route
 from service.api.cursors import place_cursor, read_place_cursor
 from service.api.officers import ActorDependency
-from service.errors import NotVisible
+from service.api.waiting import PageQuery, number_of, proposal_must_be
 from service.labels.effective import read_moment
-from service.settings import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from service.sharing import holds, pruning
 from service.store import holds as stored
-from service.store import policies
 
 router = APIRouter(prefix="/v1/audit", dependencies=[Depends(admit)], default_response_class=Response)
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _PROBLEMS: Final = describe.with_token()
 _PROBLEMS_OF_BODIES: Final = describe.with_token(413)
-_NUMBER_DIGITS: Final = 16
 
 
 @router.post(
@@ -70,13 +67,10 @@ async def release_hold(
     return JSONResponse({"hold": done.hold.id, "event_id": done.event_id}, headers=_NO_STORE)
 
 
-class HoldsQuery(BaseModel):
+class HoldsQuery(PageQuery):
     """Which holds."""
 
-    model_config = ConfigDict(extra="forbid")
     ended: bool = Field(default=False, description="Those that were released too")
-    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
-    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
 
 @router.get(
@@ -161,7 +155,9 @@ async def approve_prune(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> dict[str, Any]:
-        done = pruning.approve(installation, _proposal_must_be(installation, proposal), actor, timeline=approval.timeline)
+        done = pruning.approve(
+            installation, proposal_must_be(installation, proposal, pruning.PRUNE_TYPE), actor, timeline=approval.timeline
+        )
         return {"event_id": done.entry.event_id, "entries": done.plan.entries, "ranges": pruning.plan_json(done.plan)["ranges"]}
 
     return JSONResponse(await asyncio.to_thread(run), headers=_NO_STORE)
@@ -182,17 +178,11 @@ async def withdraw_prune(
     installation: InstallationDependency,
 ) -> Response:
     def run() -> str:
-        return pruning.withdraw(installation, _proposal_must_be(installation, proposal), actor, reason=because.reason).event_id
+        return pruning.withdraw(
+            installation, proposal_must_be(installation, proposal, pruning.PRUNE_TYPE), actor, reason=because.reason
+        ).event_id
 
     return JSONResponse({"event_id": await asyncio.to_thread(run)}, headers=_NO_STORE)
-
-
-class PrunesQuery(BaseModel):
-    """A page of proposals."""
-
-    model_config = ConfigDict(extra="forbid")
-    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
-    cursor: str | None = Field(default=None, max_length=100, description="`next` of the page before")
 
 
 @router.get(
@@ -201,7 +191,7 @@ class PrunesQuery(BaseModel):
     responses=describe.answer(shapes.Prunes, "A page", recorded=True) | _PROBLEMS,
 )
 @route(Access.AUDITOR)
-async def list_prunes(query: Annotated[PrunesQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
+async def list_prunes(query: Annotated[PageQuery, Query()], actor: ActorDependency, installation: InstallationDependency) -> Response:
     (after,) = read_place_cursor(query.cursor, 1) or (0,)
 
     def run() -> tuple[dict[str, Any], str]:
@@ -215,28 +205,3 @@ async def list_prunes(query: Annotated[PrunesQuery, Query()], actor: ActorDepend
 
     body, looked = await asyncio.to_thread(run)
     return JSONResponse(body, headers={**_NO_STORE, "release-event": looked})
-
-
-def _proposal_must_be(installation: InstallationDependency, proposal: str) -> int:
-    """The number of a proposal to prune.
-
-    Raises:
-        NotVisible: there is none.
-    """
-    number = number_of(proposal)
-    with installation.database.reading() as connection:
-        found = policies.proposal_by_id(connection, number)
-    if found is None or found.kind != pruning.PRUNE_TYPE:
-        raise NotVisible
-    return number
-
-
-def number_of(segment: str) -> int:
-    """The number in a path.
-
-    Raises:
-        NotVisible: it is none, and so names nothing.
-    """
-    if not (segment.isascii() and segment.isdigit() and len(segment) < _NUMBER_DIGITS):
-        raise NotVisible
-    return int(segment)

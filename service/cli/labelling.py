@@ -31,8 +31,8 @@ from service.store import catalogue
 from service.store.catalogue import ItemRecord
 
 ItemNamed = Annotated[str, typer.Argument(metavar="ITEM", help="An item, by id or `ref`.")]
-Number = Annotated[int, typer.Argument(metavar="PROPOSAL", help="Its number, as `proposals` tells it.", min=1)]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
+Number = Annotated[int, typer.Argument(metavar="PROPOSAL", help="Its number, as the list of them tells it.", min=1)]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show who would see it, before and after; do nothing.")]
 Limit = Annotated[int, typer.Option("--limit", help="So many at most.", min=1, max=PAGE_LIMIT_MAX)]
 

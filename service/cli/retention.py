@@ -8,6 +8,7 @@ import typer
 
 from service.cli.difference import moment_asked
 from service.cli.filters import Item, LogName, Partner, Since, Until
+from service.cli.labelling import Number, Reason
 from service.cli.session import REFUSED, AsJson, Data, Policies, Token, acting_as, opened, say, settings_of
 from service.errors import Conflict, NotVisible
 from service.identity.clients import Role
@@ -17,8 +18,6 @@ from service.store import holds as stored
 
 hold_app = typer.Typer(help="Legal holds: what is not pruned, whatever else is.", no_args_is_help=True)
 prune_app = typer.Typer(help="Whole tiles of old entries, taken out by two auditors; every proof holds as before.", no_args_is_help=True)
-
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", show_default=False)]
 
 
 @hold_app.command("add")
@@ -93,8 +92,6 @@ def list_(
 
 
 # --- pruning ----------------------------------------------------------------------------------------------------------
-
-Number = Annotated[int, typer.Argument(metavar="PROPOSAL", help="Its number, as `list` tells it.", min=1)]
 
 
 @prune_app.command("propose")

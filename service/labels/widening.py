@@ -55,7 +55,8 @@ def widened_through(
 
 
 def _label_at(stretches: Sequence[tuple[int, int, Label]], moment: int) -> Label:
-    return next(label for start, until, label in stretches if start <= moment < until)
+    # The first that has not ended: without gaps that is the one in force, also where it was read a moment before it begins.
+    return next(label for _, until, label in stretches if moment < until)
 
 
 def _level(before: str, after: str, *, scheme: Scheme) -> Iterable[str]:

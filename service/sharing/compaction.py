@@ -36,8 +36,12 @@ def compact(database: Database, *, stopped: threading.Event | None = None) -> No
     with database.reading() as connection:
         if search.runs(connection) <= RUNS_MAX:
             return
+        # Others may go on adding runs: what was there is written once, and no more is promised.
+        steps = search.pages(connection) // _STEP_PAGES + 1
     try:
-        while stopped is None or not stopped.is_set():
+        for _ in range(steps):
+            if stopped is not None and stopped.is_set():
+                return
             with database.releasing() as connection:
                 if not search.merge_runs(connection, pages=_STEP_PAGES):
                     return

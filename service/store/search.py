@@ -24,7 +24,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, text
 
-from service.store.database import insert_rows, sought
+from service.store.database import insert_rows, scalar, sought
 from service.store.visibility import Listed, Place, Stretch, page
 
 INDEX_TABLES: Final = frozenset({"search_index", "search_index_data", "search_index_idx", "search_index_config"})
@@ -252,6 +252,11 @@ def clear(connection: Connection) -> None:
 def runs(connection: Connection) -> int:
     """Of how many sorted pieces the full-text index is; each is asked for every word."""
     return int(connection.execute(_RUNS).scalar_one()) if _is_sqlite(connection) else 1
+
+
+def pages(connection: Connection) -> int:
+    """How many pages of some 4 KiB the index takes; none that is ours to write on PostgreSQL."""
+    return int(scalar(connection, "SELECT COUNT(*) FROM search_index_data")) if _is_sqlite(connection) else 0
 
 
 def merge_runs(connection: Connection, *, pages: int) -> bool:

@@ -64,9 +64,12 @@ def test_the_demo_prints_commands_that_show_what_they_say(tmp_path: Path) -> Non
         assert len(told["published"]) == 64
         assert 60 <= told["loaded"]["imported"] <= 100 and told["loaded"]["refused"] == 0
         answers = [pasted(one["command"]) for one in told["demo"]]
+        everything = [pasted(one["command"].replace("limit=5", "limit=100")) for one in told["demo"][:2]]
     jpn, ind, one_only, absent, part, audience, why, audit, receipt, verified = answers
-    jpn_ids, ind_ids = ({item["id"] for item in json.loads(answer)["items"]} for answer in (jpn, ind))
-    assert jpn_ids and ind_ids and jpn_ids != ind_ids
+    assert json.loads(jpn)["items"] and json.loads(ind)["items"]
+    # Which five come first is drawn anew each time, and may be seen by both.
+    jpn_ids, ind_ids = ({item["id"] for item in json.loads(answer)["items"]} for answer in everything)
+    assert jpn_ids != ind_ids
     shared = json.loads(one_only)
     assert shared["title"] and json.loads(absent) == {"type": "about:blank", "title": "Not Found", "status": 404}
     copy = json.loads(part)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.labels.label import Label
-from service.labels.widening import widened
+from service.labels.widening import widened, widened_through
 from service.policy import Bundle, Outcome
 from tests.support.store_bundles import bundle
 
@@ -173,3 +173,16 @@ def test_each_respect_is_one_that_some_policy_looks_at(agreement: str, before: L
     changed = replace(before, **after)
     assert widened(before, changed, scheme=SCHEME)
     assert released(policy, changed) - released(policy, before)
+
+
+def test_labels_are_compared_at_every_moment_ahead() -> None:
+    lower = replace(MARITIME, level="UNCLASSIFIED")
+    before = [(0, 10, MARITIME), (10, 20, lower), (20, 99, MARITIME)]
+    assert widened_through(before, before, scheme=SCHEME) == ()
+    assert widened_through(before, [(0, 99, MARITIME)], scheme=SCHEME) == ()
+    (line,) = widened_through(before, [(0, 10, MARITIME), (10, 21, lower), (21, 99, MARITIME)], scheme=SCHEME)
+    assert line.startswith("the level is lowered")
+    assert widened_through(before, [(0, 9, MARITIME), (9, 20, lower), (20, 99, MARITIME)], scheme=SCHEME) == (line,)
+    # What was read a moment before the act begins with what it begins with.
+    assert widened_through(before, [(3, 99, MARITIME)], scheme=SCHEME) == ()
+    assert widened_through(before, [(3, 99, lower)], scheme=SCHEME) == (line,)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from service.sharing.compaction import compact
 from service.sharing.importing import Importer, Line, LineSplitter, LocalFiles, SentFiles, import_items, store_one
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import Refusal
-from service.store import catalogue, logs, policies, search
+from service.store import Connection, Database, catalogue, logs, policies, search
 from tests.support.two_officers import publish_as_two
 
 ROOT: Final = Path(__file__).parents[2]
@@ -356,6 +357,24 @@ def test_a_large_import_leaves_the_search_index_in_one_piece(installation: Insta
     in_batches(installation, "b", 1000)
     with installation.database.reading() as connection:
         assert search.runs(connection) == 1
+
+
+def test_putting_the_index_together_ends_though_others_go_on_adding_to_it(installation: Installation) -> None:
+    in_batches(installation, "a", 900)
+
+    class Adds(Database):
+        """A database to which somebody adds an item whenever a step is begun."""
+
+        @contextmanager
+        def releasing(self) -> Iterator[Connection]:
+            added.append(imported(installation, item(f"more/{len(added)}")))
+            assert len(added) < 100, "it would never end"
+            with super().releasing() as connection:
+                yield connection
+
+    added: list[object] = []
+    compact(Adds(installation.database.engine))
+    assert added
 
 
 def test_where_another_holds_the_database_the_index_is_put_together_another_time(installation: Installation) -> None:

@@ -57,6 +57,18 @@ def test_a_decision_puts_it_in_force_as_if_it_had_come_so(world: World, officer:
     assert {(one["labels"][0]["act"], one["labels"][0]["reason"]) for one in lines} == {("item.relabel", "a slip")}
 
 
+def test_a_decision_opens_nothing_that_is_in_force(world: World, officer: Actor) -> None:
+    """Else a version that came unmarked would be the way round the second officer."""
+    item_id = world.store(item("q/1", title("T"), text_portion("x", "(S//NF)"))).item_id or ""
+    assert world.store(item("q/1", title("T"), text_portion("x", "")), item_id=item_id).result == "quarantined"
+    with pytest.raises(Conflict) as refused:
+        quarantine.decide(world.installation, item_id, officer, version=2, portion="1", marking="(U)", reason="r")
+    assert refused.value.code == "widens"
+    assert [(ref, version) for ref, version, _ in waiting(world)] == [("q/1", 2)]
+    assert len(world.item("AUS", item_id)["portions"]) == 0  # type: ignore[index]
+    assert quarantine.decide(world.installation, item_id, officer, version=2, portion="1", marking="(S//NF)", reason="r").version == 3
+
+
 @pytest.mark.parametrize("place", ["1.tear_line.0", "2/a"])
 def test_every_place_that_is_told_can_be_decided(world: World, officer: Actor, place: str) -> None:
     markings = {"1.tear_line.0": "(U)", "2/a": "(U)", place: "(UU)"}

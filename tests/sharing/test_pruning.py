@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from service.errors import Broken, Conflict, Rejected, SecondOfficer
 from service.releaselog.checkpoint import read_checkpoint
-from service.releaselog.merkle import TILE_WIDTH, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion
+from service.releaselog.merkle import TILE_WIDTH, consistency_proof, inclusion_proof, leaf_hash, verify_consistency, verify_inclusion
 from service.releaselog.notes import read_note
 from service.releaselog.reviews import Mark
 from service.sharing import holds, pruning, reviews
@@ -278,6 +278,34 @@ def test_what_was_tampered_with_is_not_pruned(lite: Old) -> None:
     pending = lite.propose()
     lite.write("UPDATE log_entry SET record = CAST(replace(CAST(record AS TEXT), 'AGR-0001', 'AGR-0002') AS BLOB) WHERE position = 700")
     with pytest.raises(Broken, match="entry 700 of log `JPN` does not hold, so that nothing is pruned"):
+        lite.approve(pending)
+    assert lite.positions("JPN") == set(range(TILES * TILE_WIDTH + 10))
+
+
+def test_a_tile_that_is_not_whole_is_not_pruned(lite: Old) -> None:
+    pending = lite.propose()
+    lite.write("DELETE FROM log_item WHERE position = 700")
+    lite.write("DELETE FROM log_entry WHERE position = 700")
+    with pytest.raises(Broken, match="tile 2 of log `JPN` is not whole, so that nothing is pruned"):
+        lite.approve(pending)
+    assert lite.positions("JPN") == set(range(TILES * TILE_WIDTH + 10)) - {700}
+
+
+def test_an_entry_rewritten_with_its_hash_is_not_pruned(lite: Old) -> None:
+    """Each by itself fits; the root over them does not, and with the tile gone nobody could see it any more."""
+    pending = lite.propose()
+    with lite.world.installation.database.acting() as connection:
+        head = logs.head(connection, "JPN")
+        row = logs.entry_at(connection, "JPN", 700)
+        assert head is not None and row is not None
+        leaf = row.leaf.replace(b'"client":"c_', b'"client":"d_')
+        assert leaf != row.leaf
+        hashes = b"".join(logs.read_tile(connection, head.id, 0, 2, TILE_WIDTH))
+        place = (700 % TILE_WIDTH) * 32
+        values = {"leaf": leaf, "hash": leaf_hash(leaf), "log": head.id, "tile": hashes[:place] + leaf_hash(leaf) + hashes[place + 32 :]}
+        connection.execute(text("UPDATE log_entry SET leaf = :leaf, leaf_hash = :hash WHERE log_id = :log AND position = 700"), values)
+        connection.execute(text("UPDATE log_tile SET hashes = :tile WHERE log_id = :log AND level = 0 AND position = 2"), values)
+    with pytest.raises(Broken, match="tile 2 of log `JPN` is not whole, so that nothing is pruned"):
         lite.approve(pending)
     assert lite.positions("JPN") == set(range(TILES * TILE_WIDTH + 10))
 

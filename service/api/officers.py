@@ -25,7 +25,7 @@ from service.settings import (
     IMPORT_BYTES_MAX,
     ITEM_BYTES_MAX,
 )
-from service.sharing import catalogue, importing, looks
+from service.sharing import catalogue, importing, item_files, line_reading, looks
 from service.sharing.acts import Actor
 from service.sharing.asks import Asker
 from service.sharing.audit import pruned_of_partners
@@ -58,7 +58,7 @@ ActorDependency = Annotated[Actor, Depends(_actor)]
 def _store(installation: InstallationDependency, value: object, actor: Actor, item: str | None = None) -> Outcome:
     if item is not None:
         item_must_exist(installation, item)
-    return importing.store_one(installation, value, actor, files=importing.SentFiles(installation.database), item_id=item)
+    return importing.store_one(installation, value, actor, files=item_files.SentFiles(installation.database), item_id=item)
 
 
 def _stored(outcome: Outcome) -> Response:
@@ -93,7 +93,8 @@ async def create_item(request: Request, actor: ActorDependency, installation: In
 )
 @route(Access.OFFICER, body_bytes_max=IMPORT_BYTES_MAX)
 async def import_items(request: Request, actor: ActorDependency, installation: InstallationDependency) -> Response:
-    importer = importing.Importer(installation, actor, files=importing.SentFiles(installation.database))
+    files = item_files.SentFiles(installation.database)
+    importer = importing.Importer(installation, actor, line_reading.ReadHere(importing.in_force(installation), files))
     report: list[dict[str, Any]] = []
     async for block in request.stream():
         report.extend(await asyncio.to_thread(importer.feed, block))

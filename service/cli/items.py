@@ -19,8 +19,9 @@ from service.demo import MAPPINGS
 from service.errors import Broken
 from service.identity.clients import Role
 from service.settings import CALENDAR_DAYS_DEFAULT, CALENDAR_DAYS_MAX
-from service.sharing.importing import LocalFiles, SentFiles, import_items
+from service.sharing.importing import import_items
 from service.sharing.item_calendar import calendar_of_items
+from service.sharing.item_files import LocalFiles, SentFiles
 
 items_app = typer.Typer(help="Items: import, calendar; their labels, and what stands in the way.", no_args_is_help=True)
 for _command in (relabel, event, approve, proposals, history, obstacles, unshared):
@@ -64,6 +65,7 @@ def import_(
             files=files,
             mapping=None if mapping is None else MAPPINGS[mapping],
             update=update,
+            own_process=True,
         ):
             refused = refused or report.get("result") == "refused"
             say(report)

@@ -16,8 +16,9 @@ from service.errors import Conflict
 from service.identity.clients import Role
 from service.sharing.acts import MACHINE, Actor
 from service.sharing.copies import IN_PART, decide_item
-from service.sharing.importing import LocalFiles, SentFiles, import_items
+from service.sharing.importing import import_items
 from service.sharing.installation import Installation
+from service.sharing.item_files import LocalFiles, SentFiles
 from service.store import Connection, catalogue
 from service.store.catalogue import ItemRecord
 from service.store.times import micros, moment_of

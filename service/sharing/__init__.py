@@ -12,7 +12,8 @@
 | `highwater` | how far the logs had come, outside of the database |
 | `standing` | whether it could release now, and why not |
 | `acts` | what changes who may have what, each a leaf of `officers` |
-| `intake`, `importing`, `catalogue` | items: read strictly, taken in, corrected, withdrawn |
+| `intake`, `item_files`, `line_reading` | items: read strictly, with their files, line by line, here or in a process beside |
+| `importing`, `catalogue` | items: taken in, corrected, withdrawn |
 | `parts`, `tear_lines` | values marked inside a JSON portion; variants of a portion for a wider audience |
 | `words`, `search` | what can be found, and by whom, written ahead |
 | `policies`, `publishing` | the policy in force, and how another comes into force |

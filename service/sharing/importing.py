@@ -3,228 +3,48 @@
 What comes in is bytes, in blocks, from a file, a pipe or a request. A line is one item (DESIGN section 14). Promises:
 
 - An item is stored whole or not at all, and one that is refused leaves the others as they are.
-- At most one line and one batch are held; a line that is too long is counted and skipped, never held.
+- At most one line and one batch are held, two where lines are read beside; a line that is too long is counted and skipped, never held.
 - A batch is one act, of at most `IMPORT_BATCH_ITEMS_MAX` items and about `BATCH_BYTES_MAX` bytes. A batch in which nothing is
   stored is no act: it leaves no leaf, and raises no fence.
-- A file portion's bytes get their name in the data folder only once their whole item has been read, and their row in the
-  catalogue in the act that stores the item.
 
-What the JSON of an item means is `intake`'s; how it is stored is `catalogue`'s. One item alone (`store_one`) goes the same way.
+How lines are read is `line_reading`'s, what the JSON of an item means `intake`'s, where its files are `item_files`'; how it is stored is
+`catalogue`'s. One item alone (`store_one`) goes the same way.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from datetime import datetime
+from typing import Any, Final
 
 from service.errors import Conflict, Rejected
 from service.policy import Bundle
-from service.settings import IMPORT_BATCH_ITEMS_MAX, IMPORT_LINE_BYTES_MAX
+from service.settings import IMPORT_BATCH_ITEMS_MAX
 from service.sharing.acts import Act, Actor
 from service.sharing.catalogue import QUARANTINED, REFUSED, Outcome, store_items
 from service.sharing.compaction import compact
 from service.sharing.installation import Installation
-from service.sharing.intake import FileSource, FindFile, ItemDraft, ItemReader, Refusal, parse_json, read_item
-from service.store import Database, catalogue
-from service.store.files import BLOCK_BYTES, FileStore, Incoming
+from service.sharing.intake import FileSource, ItemDraft, Refusal, parse_json, read_item
+from service.sharing.item_files import ItemFiles, shown
+from service.sharing.line_reading import (
+    DocumentMapping,
+    InForce,
+    LineReader,
+    LineSplitter,
+    Pending,
+    PendingReader,
+    ReadBeside,
+    ReadHere,
+    ReadLine,
+    seldom_collected,
+)
+from service.store import catalogue
 from service.store.times import moment_of
 
 BATCH_BYTES_MAX: Final = 16 << 20
 """A batch ends once its lines together are longer than this."""
 _REPORTS_HELD_MAX: Final = 1000
-
-DocumentMapping = Callable[[Mapping[str, object]], Mapping[str, Any]]
-"""Makes an item's JSON of a foreign document; raises `Rejected` where it cannot."""
-
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SHOWN_CHARACTERS_MAX: Final = 512
-
-
-# --- lines ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line by its number, from 1, without its end. `content` is None where it is longer than the limit."""
-
-    number: int
-    content: bytes | None
-
-
-class LineSplitter:
-    """Cuts blocks into lines, holding at most one line of at most `limit` bytes."""
-
-    def __init__(self, limit: int = IMPORT_LINE_BYTES_MAX) -> None:
-        self._limit: Final = limit
-        self._held = bytearray()
-        self._too_long = False
-        self._number = 0
-
-    def feed(self, block: bytes) -> Iterator[Line]:
-        """The lines that end in this block."""
-        start = 0
-        while (end := block.find(b"\n", start)) >= 0:
-            self._hold(block, start, end)
-            yield self._end()
-            start = end + 1
-        self._hold(block, start, len(block))
-
-    def finish(self) -> Iterator[Line]:
-        """The last line, where it has no end of its own."""
-        if self._held or self._too_long:
-            yield self._end()
-
-    def _hold(self, block: bytes, start: int, end: int) -> None:
-        # One byte over the limit may be the `\r` of a line end.
-        if self._too_long or len(self._held) + end - start > self._limit + 1:
-            self._too_long = True
-            self._held.clear()
-        else:
-            self._held += memoryview(block)[start:end]
-
-    def _end(self) -> Line:
-        self._number += 1
-        content = bytes(self._held.removesuffix(b"\r"))
-        line = Line(self._number, None if self._too_long or len(content) > self._limit else content)
-        self._held.clear()
-        self._too_long = False
-        return line
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-class ItemFiles(Protocol):
-    """Where the file portions of items come from."""
-
-    def item(self) -> AbstractContextManager[FindFile]:
-        """Files of one item: they are stored when the block ends well, and nothing of them is kept when it raises."""
-        ...
-
-
-class SentFiles:
-    """Files sent before, each named by `sha256`: those of an item that comes over HTTP."""
-
-    def __init__(self, database: Database) -> None:
-        self._database: Final = database
-
-    @contextmanager
-    def item(self) -> Iterator[FindFile]:
-        yield self.find
-
-    def find(self, portion: Mapping[str, Any]) -> FileSource:
-        """The file a portion names."""
-        if "path" in portion:
-            raise Refusal("path", "`path` means nothing here, expected the `sha256` of a file sent before")
-        sha256 = _digest_in(portion)
-        if sha256 is None:
-            raise Refusal("sha256", "a file portion without `sha256`")
-        with self._database.reading() as connection:
-            size = catalogue.file_size(connection, sha256)
-        if size is None:
-            raise Refusal("no-file", f"no file `{sha256.hex()}` was sent before")
-        return FileSource(sha256, size)
-
-
-class LocalFiles:
-    """Files named by `path` beside an import file; one named by `sha256` alone must have been sent before.
-
-    A path stays within the folder, after symbolic links too: an import file that somebody else wrote must not be able to
-    turn a file of ours that it only names into an item that goes out.
-    """
-
-    def __init__(self, folder: Path, store: FileStore, sent: SentFiles) -> None:
-        self._folder: Final = folder
-        self._store: Final = store
-        self._sent: Final = sent
-
-    @contextmanager
-    def item(self) -> Iterator[FindFile]:
-        staged: list[Incoming] = []
-        try:
-            yield lambda portion: self._find(portion, staged)
-            for incoming in staged:
-                incoming.finish()
-        except BaseException:
-            for incoming in staged:
-                incoming.discard()
-            raise
-
-    def _find(self, portion: Mapping[str, Any], staged: list[Incoming]) -> FileSource:
-        if "path" not in portion:
-            return self._sent.find(portion)
-        path = portion["path"]
-        size = 0
-        with _opened_within(self._folder, path) as descriptor:
-            incoming = Incoming(self._store)
-            staged.append(incoming)
-            while block := os.read(descriptor, BLOCK_BYTES):
-                size += len(block)
-                incoming.write(block)
-        named = _digest_in(portion)
-        if named is not None and named != incoming.digest:
-            raise Refusal("sha256", f"file {shown(path)} has digest `{incoming.digest.hex()}`, expected `{named.hex()}`")
-        return FileSource(incoming.digest, size)
-
-
-def _digest_in(portion: Mapping[str, Any]) -> bytes | None:
-    given = portion.get("sha256")
-    if given is None:
-        return None
-    if not isinstance(given, str) or not _DIGEST.fullmatch(given):
-        raise Refusal("sha256", "`sha256` of a file portion is 64 hexadecimal digits, in lower case")
-    return bytes.fromhex(given)
-
-
-@contextmanager
-def _opened_within(folder: Path, path: object) -> Iterator[int]:
-    if not isinstance(path, str) or not path or _UNPRINTABLE.search(path):
-        raise Refusal("path", "`path` of a file portion is a string of printable characters")
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts:
-        raise Refusal("path", f"path {shown(path)} leads out of the folder of the import file")
-    try:
-        # Resolved first, then opened without following a link any more.
-        found = (folder / parts).resolve(strict=True)
-        inside = found.is_relative_to(folder.resolve(strict=True))
-        # Non-blocking, so that a named pipe cannot hold the import up before it is seen not to be a file.
-        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC) if inside else None
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "a loop of links"
-        raise Refusal("no-file", f"cannot read file {shown(path)}: {reason.lower()}") from None
-    if descriptor is None:
-        raise Refusal("path", f"path {shown(path)} leads out of the folder of the import file")
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refusal("no-file", f"{shown(path)} is not a regular file")
-        yield descriptor
-    except OSError as error:
-        raise Refusal("no-file", f"cannot read file {shown(path)}: {(error.strerror or 'no reason given').lower()}") from None
-    finally:
-        os.close(descriptor)
-
-
-def shown(text: object) -> str:
-    """A piece of input in backticks, cut short and without characters that would disturb a terminal."""
-    return f"`{_UNPRINTABLE.sub('?', str(text)[:80])}`"
-
-
-# --- the import -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """An item read under a bundle; should another be in force when its act begins, it is read again."""
-
-    draft: ItemDraft
-    bundle: str
 
 
 class _NothingStored(Exception):
@@ -244,8 +64,7 @@ class Importer:
 
     Args:
         actor: who imports, for the leaves.
-        files: where file portions come from.
-        mapping: makes items of foreign documents.
+        reader: reads its lines.
         update: an item whose `ref` is stored already gets a new version.
 
     Raises (by `feed` and `finish`):
@@ -257,47 +76,49 @@ class Importer:
         self,
         installation: Installation,
         actor: Actor,
+        reader: LineReader,
         *,
-        files: ItemFiles,
-        mapping: DocumentMapping | None = None,
         update: bool = False,
         batch_items_max: int = IMPORT_BATCH_ITEMS_MAX,
         batch_bytes_max: int = BATCH_BYTES_MAX,
     ) -> None:
         self._installation: Final = installation
         self._actor: Final = actor
-        self._files: Final = files
-        self._mapping: Final = mapping
+        self._reader: Final = reader
         self._update: Final = update
         self._batch_items_max: Final = batch_items_max
         self._batch_bytes_max: Final = batch_bytes_max
         self._splitter: Final = LineSplitter()
-        self._batch: list[tuple[int, _Pending]] = []
+        self._batch: list[tuple[int, Pending]] = []
         self._batch_bytes = 0
-        # One for what comes in at once: policy and time may have moved on by the next block.
-        self._reader: _PendingReader | None = None
         self._reports: list[dict[str, Any]] = []
         self._counts: Final = {"imported": 0, "quarantined": 0, "refused": 0}
 
     def feed(self, block: bytes) -> list[dict[str, Any]]:
         """Take a block of bytes; returns the reports that are due."""
-        due: list[dict[str, Any]] = []
-        self._reader = None
-        for line in self._splitter.feed(block):
-            self._take(line)
-            if self._is_full():
-                due += self._flush()
-        return due
+        return self._take(self._reader.read(self._splitter.feed(block)))
 
     def finish(self) -> list[dict[str, Any]]:
         """Store what is left; returns the last reports and the totals."""
-        self._reader = None
-        for line in self._splitter.finish():
-            self._take(line)
-        reports = self._flush()
+        reports = self._take(self._reader.read(self._splitter.finish()))
+        reports += self._take(self._reader.finish())
+        reports += self._flush()
         if self._counts["imported"] >= IMPORT_BATCH_ITEMS_MAX:
             compact(self._installation.database)
         return [*reports, dict(self._counts)]
+
+    def _take(self, read: Iterable[ReadLine]) -> list[dict[str, Any]]:
+        due: list[dict[str, Any]] = []
+        for line in read:
+            if line.item is not None:
+                self._batch.append((line.number, line.item))
+                self._batch_bytes += line.size
+            else:
+                self._counts["refused"] += 1
+                self._report(line.number, line.ref, REFUSED, line.code, line.message)
+            if self._is_full():
+                due += self._flush()
+        return due
 
     def _is_full(self) -> bool:
         return (
@@ -305,25 +126,6 @@ class Importer:
             or self._batch_bytes >= self._batch_bytes_max
             or len(self._reports) >= _REPORTS_HELD_MAX
         )
-
-    def _take(self, line: Line) -> None:
-        ref: str | None = None
-        try:
-            if line.content is None:
-                raise Refusal("line-too-long", f"a line of more than {IMPORT_LINE_BYTES_MAX} bytes")
-            if not line.content.strip():
-                return
-            value = parse_json(line.content)
-            ref = _ref_of(value)
-            if self._mapping is not None:
-                value = self._mapping(_document(value))
-                ref = _ref_of(value)
-            self._reader = self._reader or _PendingReader(self._installation)
-            self._batch.append((line.number, self._reader.read(value, self._files)))
-            self._batch_bytes += len(line.content)
-        except Rejected as refused:
-            self._counts["refused"] += 1
-            self._report(line.number, ref, REFUSED, refused.code, str(refused))
 
     def _flush(self) -> list[dict[str, Any]]:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
@@ -334,7 +136,7 @@ class Importer:
         reports, self._reports = sorted(self._reports, key=lambda report: int(report["line"])), []
         return reports
 
-    def _store(self, batch: Sequence[_Pending]) -> Sequence[Outcome]:
+    def _store(self, batch: Sequence[Pending]) -> Sequence[Outcome]:
         try:
             with self._installation.acts.act("item.import", self._actor) as act:
                 outcomes = _store_pending(act, batch, update=self._update)
@@ -364,12 +166,34 @@ def import_items(
     files: ItemFiles,
     mapping: DocumentMapping | None = None,
     update: bool = False,
+    own_process: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Import a stream of blocks; yields report lines as they fall due, the totals last. See `Importer`."""
-    importer = Importer(installation, actor, files=files, mapping=mapping, update=update)
-    for block in blocks:
-        yield from importer.feed(block)
-    yield from importer.finish()
+    """Import a stream of blocks; yields report lines as they fall due, the totals last. See `Importer`.
+
+    Args:
+        files: where file portions come from.
+        mapping: makes items of foreign documents.
+        own_process: this process has nothing else to do: lines are read in another one beside it, and garbage is seldom looked for.
+    """
+    with ExitStack() as stack:
+        if own_process:
+            stack.enter_context(seldom_collected())
+        reader = stack.enter_context(closing((ReadBeside if own_process else ReadHere)(in_force(installation), files, mapping)))
+        importer = Importer(installation, actor, reader, update=update)
+        for block in blocks:
+            yield from importer.feed(block)
+        yield from importer.finish()
+
+
+def in_force(installation: Installation) -> InForce:
+    """The policy in force and the time, whenever it is called. It raises `Broken` where nothing was ever published, `Busy` for now."""
+
+    def found() -> tuple[Bundle, datetime]:
+        with installation.database.reading() as connection:
+            bundle = installation.world.current(connection).bundle
+        return bundle, installation.clock()
+
+    return found
 
 
 def store_one(installation: Installation, value: object, actor: Actor, *, files: ItemFiles, item_id: str | None = None) -> Outcome:
@@ -385,7 +209,7 @@ def store_one(installation: Installation, value: object, actor: Actor, *, files:
     """
     if item_id is not None:
         value = _with_ref(installation, value, item_id)
-    pending = _PendingReader(installation).read(value, files)
+    pending = PendingReader(*in_force(installation)()).read(value, files)
     with installation.acts.act("item.create" if item_id is None else "item.version", actor) as act:
         outcome = _store_pending(act, [pending], update=item_id is not None)[0]
         if outcome.result == REFUSED:
@@ -406,21 +230,7 @@ def _with_ref(installation: Installation, value: object, item_id: str) -> object
     return {**value, "ref": item.ref}
 
 
-class _PendingReader:
-    """Reads items, outside of any act: policy may move on before they are stored, and `_store_pending` looks."""
-
-    def __init__(self, installation: Installation) -> None:
-        with installation.database.reading() as connection:
-            bundle = installation.world.current(connection).bundle
-        self._bundle: Final = bundle.digest
-        self._items: Final = ItemReader(bundle, installation.clock())
-
-    def read(self, value: object, files: ItemFiles) -> _Pending:
-        with files.item() as find_file:
-            return _Pending(self._items.read(value, find_file=find_file), self._bundle)
-
-
-def _store_pending(act: Act, batch: Sequence[_Pending], *, update: bool) -> list[Outcome]:
+def _store_pending(act: Act, batch: Sequence[Pending], *, update: bool) -> list[Outcome]:
     """Store what was read; what was read under another bundle than the one in force is read again, under the act's locks."""
     bundle = act.policy().bundle
     outcomes: list[Outcome | None] = []
@@ -455,16 +265,3 @@ def _read_again(act: Act, draft: ItemDraft, bundle: Bundle) -> ItemDraft:
 
 def _detail(outcome: Outcome) -> dict[str, object]:
     return {"id": outcome.item_id, "ref": outcome.ref, "version": outcome.version, "result": outcome.result}
-
-
-def _document(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise Refusal("shape", "document is not a JSON object")
-    return value
-
-
-def _ref_of(value: object) -> str | None:
-    """The `ref` of what may yet turn out not to be an item, for the report; None where it is not fit to be shown."""
-    ref = value.get("ref") if isinstance(value, Mapping) else None
-    fit = isinstance(ref, str) and 0 < len(ref) <= _SHOWN_CHARACTERS_MAX and not _UNPRINTABLE.search(ref)
-    return ref if fit else None

@@ -23,9 +23,9 @@ from service.policy import Bundle
 from service.releaselog.leaf import canonical
 from service.sharing.acts import Actor
 from service.sharing.catalogue import STORED, item_in_force, store_items
-from service.sharing.importing import SentFiles
 from service.sharing.installation import Installation
 from service.sharing.intake import ItemDraft, parse_json, read_item
+from service.sharing.item_files import SentFiles
 from service.sharing.ledger import Entry
 from service.sharing.personal import REASON, kept, personal
 from service.sharing.registry import officer_of

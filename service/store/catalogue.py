@@ -275,10 +275,10 @@ def add_portions(connection: Connection, portions: Iterable[PortionRecord]) -> N
         connection,
         "portion",
         ("id", "item_id", "kind", "content", "content_sha256", "name", "media_type", "size", "changed_at"),
-        [
+        sorted(  # in the order of the index, which then is gone through once
             (one.id, one.item_id, one.kind, one.content, one.content_sha256, one.name, one.media_type, one.size, one.changed_at)
             for one in portions
-        ],
+        ),
     )
 
 
@@ -319,11 +319,11 @@ def add_timeline(connection: Connection, timelines: Mapping[str, Sequence[LabelS
         connection,
         "portion_label",
         ("portion_id", "from_at", "until", "label_id"),
-        [
+        sorted(
             (timeline_id, stretch.from_at, stretch.until, stretch.label_id)
             for timeline_id, stretches in timelines.items()
             for stretch in stretches
-        ],
+        ),
     )
 
 

@@ -197,7 +197,7 @@ def add_rows(connection: Connection, rows: Iterable[Row]) -> None:
     """Let these be found. Only inside `Database.acting`, where nobody else takes an id."""
     next_id = int(connection.execute(text("SELECT COALESCE(MAX(id), 0) + 1 FROM search_row")).scalar_one())
     written: list[tuple[object, ...]] = []
-    terms: list[tuple[int, list[str]]] = []
+    terms: list[tuple[int, set[str]]] = []
     long: set[int] = set()
     for row_id, row in enumerate(rows, start=next_id):
         written.append((row_id, row.item_id, row.group_id, row.portion_id, row.body))
@@ -211,7 +211,7 @@ def add_rows(connection: Connection, rows: Iterable[Row]) -> None:
         insert_rows(connection, "search_index", ("rowid", "words"), [(row_id, " ".join(own)) for row_id, own in terms])
     else:
         insert = "INSERT INTO search_index (id, words) VALUES (:id, array_to_tsvector(CAST(:words AS text[])))"
-        connection.execute(text(insert), [{"id": row_id, "words": own} for row_id, own in terms])
+        connection.execute(text(insert), [{"id": row_id, "words": list(own)} for row_id, own in terms])
 
 
 def remove_rows(connection: Connection, row_ids: Collection[int]) -> None:
@@ -274,17 +274,18 @@ _RUNS: Final = text(
 )
 
 
-def _terms(group_id: int, body: str, long: set[int]) -> list[str]:
+def _terms(group_id: int, body: str, long: set[int]) -> set[str]:
     """What stands in the index for a row; notes its group in `long` where that is the group alone."""
     prefix = f"{group_id:x}x"
-    found = [prefix + word for word in set(body.split()) if word != "|"]
+    found = set(body.replace(" ", " " + prefix).split())  # a space stands before each word, and one at the end
+    found -= {prefix, prefix + "|"}
     # At most four bytes a character, and a prefix a word: what is below that bound needs no exact count.
     if (
         4 * len(body) + len(prefix) * len(found) > _INDEXED_BYTES_MAX
         and sum(len(word.encode("utf-8")) for word in found) > _INDEXED_BYTES_MAX
     ):
         long.add(group_id)
-        return [prefix]
+        return {prefix}
     return found
 
 

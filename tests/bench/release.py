@@ -13,7 +13,7 @@ from pathlib import Path
 from service.identity.clients import Role
 from service.policy import read_directory
 from service.settings import Settings
-from service.sharing import importing
+from service.sharing import importing, item_files
 from service.sharing.acts import Actor
 from service.sharing.asks import Asker, ItemAsk
 from service.sharing.installation import open_installation
@@ -63,7 +63,7 @@ def prepare(data: Path) -> tuple[str, str, bytes]:
         "categories": ["MARITIME"],
         "portions": [{"kind": "title", "text": "Bench", **marked}, {"kind": "text", "text": "x" * _TEXT_CHARACTERS, **marked}],
     }
-    outcome = importing.store_one(installation, item, actor, files=importing.SentFiles(installation.database))
+    outcome = importing.store_one(installation, item, actor, files=item_files.SentFiles(installation.database))
     item_id = outcome.item_id or ""
     asker = Asker("JPN", "none", client.id, "JPN")
     prepared = installation.gate.prepare(ItemAsk(asker, installation.copies, "/v1/items/{id}", None, item_id.encode("ascii")))

@@ -22,9 +22,11 @@ from service.policy import read_directory
 from service.settings import FILE_BYTES_MAX, IMPORT_LINE_BYTES_MAX, Settings
 from service.sharing.acts import Actor
 from service.sharing.compaction import compact
-from service.sharing.importing import Importer, Line, LineSplitter, LocalFiles, SentFiles, import_items, store_one
+from service.sharing.importing import Importer, import_items, in_force, store_one
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import Refusal
+from service.sharing.item_files import ItemFiles, LocalFiles, SentFiles
+from service.sharing.line_reading import Line, LineSplitter, ReadHere
 from service.store import Connection, Database, catalogue, logs, policies, search
 from tests.support.two_officers import publish_as_two
 
@@ -79,6 +81,10 @@ def imported(
     installation: Installation, *lines: bytes | dict[str, Any], folder: Path = Path("nowhere"), **how: Any
 ) -> list[dict[str, Any]]:
     return list(import_items(installation, [written(*lines)], OFFICER, files=local(installation, folder), **how))
+
+
+def importer_of(installation: Installation, files: ItemFiles, **how: Any) -> Importer:
+    return Importer(installation, OFFICER, ReadHere(in_force(installation), files), **how)
 
 
 def local(installation: Installation, folder: Path) -> LocalFiles:
@@ -253,7 +259,7 @@ def test_whatever_stands_in_the_lines_each_is_accounted_for_once(installation: I
 
 def test_a_batch_is_one_act_of_so_many_items_and_its_leaf_names_them(installation: Installation) -> None:
     before = acts_so_far(installation)
-    importer = Importer(installation, OFFICER, files=SentFiles(installation.database), batch_items_max=3)
+    importer = importer_of(installation, SentFiles(installation.database), batch_items_max=3)
     assert importer.feed(written(*(item(f"i-{number}") for number in range(7)))) == []
     assert importer.finish() == [{"imported": 7, "quarantined": 0, "refused": 0}]
     assert acts_so_far(installation) == (before[0] + 3, before[1] + 3)
@@ -279,7 +285,7 @@ def test_what_comes_in_at_once_is_asked_of_the_database_at_once(installation: In
 
 def test_a_batch_ends_with_its_bytes_too(installation: Installation) -> None:
     before = acts_so_far(installation)
-    importer = Importer(installation, OFFICER, files=SentFiles(installation.database), batch_bytes_max=1000)
+    importer = importer_of(installation, SentFiles(installation.database), batch_bytes_max=1000)
     big = [{"kind": "text", "marking": "(U)", "text": "x" * 1000}]
     importer.feed(written(item("a", portions=big), item("b", portions=big)))
     importer.finish()
@@ -303,7 +309,7 @@ def test_an_import_that_stores_nothing_is_no_act(installation: Installation) -> 
 def test_a_batch_that_cannot_be_committed_leaves_nothing(installation: Installation, folder: Path) -> None:
     (folder / "map.png").write_bytes(b"map")
     before = acts_so_far(installation)
-    importer = Importer(installation, OFFICER, files=local(installation, folder))
+    importer = importer_of(installation, local(installation, folder))
     importer.feed(written(item("a"), file_item("b", path="map.png"), item("c", marking="")))
     with installation.database.acting(), pytest.raises(Busy):
         importer.finish()
@@ -316,7 +322,7 @@ def test_a_batch_that_cannot_be_committed_leaves_nothing(installation: Installat
 def test_what_was_read_under_a_policy_that_is_no_longer_in_force_is_read_again(installation: Installation, folder: Path) -> None:
     files = read_directory(ROOT / "policies")
     (folder / "map.png").write_bytes(b"map")
-    importer = Importer(installation, OFFICER, files=local(installation, folder))
+    importer = importer_of(installation, local(installation, folder))
     importer.feed(written(item("without", categories=[]), file_item("with", path="map.png")))
     stricter = files["scheme.toml"].replace(b'categories_required_from = "CONFIDENTIAL"', b'categories_required_from = "UNCLASSIFIED"')
     assert stricter != files["scheme.toml"]
@@ -346,7 +352,7 @@ def test_an_update_makes_a_new_version_in_which_unchanged_portions_stay_themselv
 
 
 def in_batches(installation: Installation, name: str, count: int) -> list[dict[str, Any]]:
-    importer = Importer(installation, OFFICER, files=SentFiles(installation.database), batch_items_max=100)
+    importer = importer_of(installation, SentFiles(installation.database), batch_items_max=100)
     return [*importer.feed(written(*(item(f"{name}/{number}") for number in range(count)))), *importer.finish()]
 
 

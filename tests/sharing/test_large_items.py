@@ -13,7 +13,7 @@ from service.app import create_app
 from service.identity.clients import Role
 from service.policy import read_directory
 from service.settings import BODY_BYTES_BUFFERED_MAX, PAGE_BYTES_MAX, Settings
-from service.sharing import importing
+from service.sharing import importing, item_files
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.sharing.intake import Refusal
@@ -36,7 +36,7 @@ def item(ref: str, *portions: dict[str, Any]) -> dict[str, Any]:
 
 
 def store(installation: Installation, value: dict[str, Any]) -> None:
-    importing.store_one(installation, value, ACTOR, files=importing.SentFiles(installation.database))
+    importing.store_one(installation, value, ACTOR, files=item_files.SentFiles(installation.database))
 
 
 def test_a_page_of_long_titles_ends_early_and_goes_on(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.sharing.importing import SentFiles, store_one
+from service.sharing.importing import store_one
 from service.sharing.intake import read_item
+from service.sharing.item_files import SentFiles
 from tests.support.store_bundles import bundle
 from tests.support.store_world import OFFICER, START, World, item, text_portion
 

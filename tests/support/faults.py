@@ -29,8 +29,9 @@ from service.policy import read_directory
 from service.settings import TOKEN_LIFETIME_SECONDS, Settings
 from service.sharing.acts import Actor
 from service.sharing.gate import Clock
-from service.sharing.importing import LocalFiles, SentFiles, store_one
+from service.sharing.importing import store_one
 from service.sharing.installation import Installation, open_installation, system_clock
+from service.sharing.item_files import LocalFiles, SentFiles
 from service.store import catalogue, logs
 from service.store.logs import StoredRow
 

@@ -18,8 +18,9 @@ from service.sharing.acts import Actor
 from service.sharing.asks import Asker, FileAsk, ItemAsk, ListAsk
 from service.sharing.catalogue import Outcome, withdraw
 from service.sharing.gate import Ask, Prepared, Released
-from service.sharing.importing import SentFiles, import_items, store_one
+from service.sharing.importing import import_items, store_one
 from service.sharing.installation import Installation, open_installation
+from service.sharing.item_files import SentFiles
 from service.store import catalogue
 from service.store.times import micros
 from tests.support.two_officers import publish_as_two, relabel_within

@@ -34,7 +34,7 @@ from service.app import create_app
 from service.identity.clients import Client, Role
 from service.policy import read_directory
 from service.settings import Settings
-from service.sharing import catalogue, importing
+from service.sharing import catalogue, importing, item_files
 from service.sharing.acts import Actor
 from service.sharing.installation import Installation, open_installation
 from service.store import catalogue as stored
@@ -170,7 +170,7 @@ class World:
     def store(self, item: Mapping[str, Any], *, update: bool = False) -> str:
         """Store an item, or a new version of one; returns its id."""
         ref = str(item["ref"])
-        files = importing.SentFiles(self.installation.database)
+        files = item_files.SentFiles(self.installation.database)
         outcome = importing.store_one(self.installation, dict(item), OFFICER, files=files, item_id=self.items[ref] if update else None)
         if outcome.item_id is None:
             raise ValueError(f"the story's item `{ref}` was refused")
@@ -179,7 +179,7 @@ class World:
 
     def store_at_once(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Store items in one act, as an import does."""
-        files = importing.SentFiles(self.installation.database)
+        files = item_files.SentFiles(self.installation.database)
         lines = [json.dumps(item).encode("utf-8") + b"\n" for item in items]
         *_, counted = importing.import_items(self.installation, lines, OFFICER, files=files)
         if counted["imported"] != len(items):

@@ -23,6 +23,7 @@ from service.sharing.acts import Act
 from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
 from service.sharing.personal import REASON, personal
 from service.sharing.tear_lines import may_appear, places
+from service.sharing.words import searched
 from service.store import Connection, catalogue, search, visibility
 from service.store.catalogue import ItemRecord, ItemTimeline, LabelStretch, PortionRecord, VersionRecord
 from service.store.tables import FOREVER
@@ -36,6 +37,10 @@ WIDENS: Final = "widens"
 """The code of a version that is refused: it would open what is stored already, which two officers do."""
 _TWO: Final = "relabel it first, which takes a second officer, and then send this version"
 _ANEW: Final = "withdraw the item, and load as one of its own what is to be released together"
+
+_OF_ITEM: Final = 8
+"""So much of its item's id does a portion's id begin with: portions of an item stand together in every index. Whoever sees the one sees the
+other. Items of an import stand apart: that they came together is nobody's to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def store_items(act: Act, drafts: Sequence[ItemDraft], *, update: bool = False) 
     writer = _Writer(act, label_ids, catalogue.items_by_ref(act.connection, {draft.ref for draft in drafts}))
     outcomes = [writer.store(draft, update=update) for draft in drafts]
     writer.flush()
-    upkeep.place_new(writer.fresh, writer.contents)
+    upkeep.place_new(writer.fresh, writer.words)
     upkeep.place(writer.changed)
     proposals.void_about(act, frozenset(writer.changed), reason="another version")
     act.items.extend(outcome.item_id for outcome in outcomes if outcome.item_id is not None)
@@ -93,8 +98,8 @@ class _Writer:
         self._sets: list[tuple[str, int, int, frozenset[int]]] = []
         self.fresh: list[ItemTimeline] = []
         """New items, as the store has them now: they need not be read back."""
-        self.contents: dict[str, tuple[str, str | None, bytes]] = {}
-        """(kind, name, content) of the portions of new items, by id."""
+        self.words: dict[str, str] = {}
+        """What can be found of the portions of new items, by id."""
         self.changed: list[str] = []
 
     def flush(self) -> None:
@@ -198,7 +203,8 @@ class _Writer:
         if before is None:
             self._timelines.update(timelines)
             for (portion_id, _), drafted in zip(members, draft.portions, strict=True):
-                self.contents[portion_id] = (drafted.kind, drafted.name, drafted.content)
+                words = drafted.words
+                self.words[portion_id] = searched(drafted.kind, content=drafted.content, name=drafted.name) if words is None else words
             self.fresh.append(
                 ItemTimeline(
                     item_id,
@@ -265,7 +271,7 @@ class _Writer:
         return None
 
     def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
-        portion_id = secrets.token_urlsafe(16)
+        portion_id = item_id[:_OF_ITEM] + secrets.token_urlsafe(16)[_OF_ITEM:]
         self._portions.append(
             PortionRecord(
                 portion_id, item_id, drafted.kind, drafted.content, drafted.content_sha256, drafted.name, drafted.media_type, drafted.size,

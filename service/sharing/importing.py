@@ -178,6 +178,7 @@ def import_items(
     with ExitStack() as stack:
         if own_process:
             stack.enter_context(seldom_collected())
+            stack.enter_context(installation.database.in_bulk())
         reader = stack.enter_context(closing((ReadBeside if own_process else ReadHere)(in_force(installation), files, mapping)))
         importer = Importer(installation, actor, reader, update=update)
         for block in blocks:

@@ -33,6 +33,7 @@ from service.policy.reader import moment_of
 from service.releaselog.leaf import LeafError, canonical, canonical_string
 from service.settings import COPY_BYTES_MAX, ITEM_BYTES_MAX, JSON_DEPTH_MAX, PORTIONS_MAX, TEXT_PORTION_BYTES_MAX
 from service.sharing import parts
+from service.sharing.words import searched
 from service.store.tables import FOREVER
 from service.store.times import micros
 
@@ -91,6 +92,8 @@ class PortionDraft:
     """Of a tear-line: the number of the portion it is shown instead of (`sharing.tear_lines`)."""
     declassify_on: str | None = None
     """Of what waits for an event or is exempt: which, as canonical JSON."""
+    words: str | None = None
+    """What of it can be found (`sharing.words.searched`), where whoever read it has worked that out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,9 @@ def _read_item(value: object, readings: _Readings, find_file: FindFile) -> ItemD
             marks.append(marked.get("marking"))
         except _Held as held:
             holds.append(Hold(held.hold.code, f"{what}: {held.hold.reason}"))
-        return PortionDraft(*content, _written(marked), stretches, within, place, instead_of, declassify_on)
+        kind, data, _, _, name, _ = content
+        words = searched(kind, content=data, name=name)
+        return PortionDraft(*content, _written(marked), stretches, within, place, instead_of, declassify_on, words)
 
     for place, one in enumerate(given):
         members = _members(one, None, f"portion {place}")

@@ -157,12 +157,12 @@ class SearchUpkeep:
         lanes: Sequence[Lane],
         *,
         fresh: bool,
-        contents: Mapping[str, tuple[str, str | None, bytes]] | None = None,
+        words: Mapping[str, str] | None = None,
     ) -> None:
         """Write the rows of items whose portions or labels changed; `fresh` where there are none. Rows that stay are not touched.
 
         Args:
-            contents: (kind, name, content) of portions by id, by a caller who has them at hand.
+            words: what can be found of portions (`words.searched`), by id, by a caller who has it at hand.
         """
         alone: dict[tuple[LabelStretch, ...], list[Group]] = {}
         shapes: dict[tuple[object, ...], tuple[tuple[int, Group], ...]] = {}
@@ -188,17 +188,12 @@ class SearchUpkeep:
             keys = {(portion_id, ids[group]) for _, portion_id, group in wanted}
             store.remove_rows(self._connection, [row_id for key, row_id in there.items() if key not in keys])
         missing = [(item_id, portion_id, ids[group]) for item_id, portion_id, group in wanted if (portion_id, ids[group]) not in there]
-        if contents is None:
-            portion_ids = dict.fromkeys(portion_id for _, portion_id, _ in missing)
-            contents = {one: (kind, name, content) for one, kind, name, content in store.contents(self._connection, portion_ids)}
-        bodies = {
-            portion_id: searched(kind, content=content, name=name)
-            for portion_id in dict.fromkeys(one for _, one, _ in missing)
-            for kind, name, content in (contents[portion_id],)
-        }
+        if words is None:
+            read = store.contents(self._connection, dict.fromkeys(portion_id for _, portion_id, _ in missing))
+            words = {portion_id: searched(kind, content=content, name=name) for portion_id, kind, name, content in read}
         store.add_rows(
             self._connection,
-            [Row(item_id, portion_id, group_id, bodies[portion_id]) for item_id, portion_id, group_id in missing if bodies[portion_id]],
+            [Row(item_id, portion_id, group_id, words[portion_id]) for item_id, portion_id, group_id in missing if words[portion_id]],
         )
 
     def regrant(self, changed: Iterable[tuple[int, int]], lanes: Sequence[Lane]) -> None:

@@ -274,17 +274,17 @@ class Upkeep:
         """Write the offers of items whose portions or labels changed; `fresh` where they have none."""
         self._place(self._lanes, item_ids, fresh=fresh, index=True)
 
-    def place_new(self, items: Sequence[ItemTimeline], contents: Mapping[str, tuple[str, str | None, bytes]]) -> None:
+    def place_new(self, items: Sequence[ItemTimeline], words: Mapping[str, str]) -> None:
         """Write the offers of items that this act stored.
 
         Args:
-            contents: (kind, name, content) of their portions, by id.
+            words: what can be found of their portions, by id.
         """
         ordered = sorted(items, key=lambda item: item.item_id)  # in the order of the index, which then is written page by page
         for start in range(0, len(ordered), _ITEMS_AT_ONCE):
             block = ordered[start : start + _ITEMS_AT_ONCE]
             self._offer(self._lanes, block, fresh=True)
-            self._search.index(block, self._lanes, fresh=True, contents=contents)
+            self._search.index(block, self._lanes, fresh=True, words=words)
 
     def policy_changed(self, *, everything: bool = False, differing: Collection[int] | None = None) -> None:
         """Bring all in step with another bundle or suspension; writes only what its difference names.

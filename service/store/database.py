@@ -13,6 +13,7 @@ shared or exclusive, is taken before any other lock; `synchronous_commit` is on.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -28,12 +29,17 @@ _ADVISORY_KEY: Final = 0x456E74656E7465
 """`Entente` in ASCII: the fence's advisory lock in PostgreSQL."""
 
 
+_BULK_CACHE_KIB: Final = 256 << 10
+_BULK_JOURNAL_PAGES_MAX: Final = 1 << 16
+
+
 class Database:
     """Opens the engine and hands out transactions. Close it with `close()`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine: Final = engine
         self.postgres: Final = engine.dialect.name == "postgresql"
+        self._checkpoints: _Checkpoints | None = None
 
     @classmethod
     def open(cls, url: str, *, busy_timeout_seconds: float = 5.0, connections: int = 24) -> Database:
@@ -90,10 +96,35 @@ class Database:
     @contextmanager
     def acting(self) -> Iterator[Connection]:
         """A transaction that changes who may have what; no release commits while it is open."""
+        if self._checkpoints is not None:
+            self._checkpoints.keep_up()
         with self._transaction("BEGIN" if self.postgres else "BEGIN IMMEDIATE") as connection:
             if self.postgres:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
             yield connection
+        if self._checkpoints is not None:
+            self._checkpoints.due()
+
+    @contextmanager
+    def in_bulk(self) -> Iterator[None]:
+        """For a process that writes much and serves nobody: within it, a connection to SQLite holds more pages in memory, and what was
+        committed to the journal is written into the file by a thread beside.
+
+        Keys are drawn at random, so that a batch touches many pages of every index. A commit is durable as ever: the journal is.
+        """
+        if self.postgres:
+            yield
+            return
+        event.listen(self.engine, "connect", _prepare_bulk)
+        self.engine.dispose()
+        self._checkpoints = _Checkpoints(self.engine)
+        try:
+            yield
+        finally:
+            self._checkpoints.close()
+            self._checkpoints = None
+            event.remove(self.engine, "connect", _prepare_bulk)
+            self.engine.dispose()
 
     def forget_deleted(self) -> None:
         """Write out what was deleted, so that the journal beside the file does not hold it any longer; as far as nobody reads meanwhile.
@@ -186,6 +217,67 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         cursor.execute("PRAGMA temp_store=MEMORY")
     finally:
         cursor.close()
+
+
+def _prepare_bulk(connection: Any, _record: Any) -> None:
+    connection.execute(f"PRAGMA cache_size=-{_BULK_CACHE_KIB}")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+
+
+class _Checkpoints:
+    """Writes SQLite's journal into its file whenever it is due, in a thread beside the one that commits.
+
+    The journal begins anew where a writer finds all of it written; one that is always a batch ahead would not find it, and waits for that
+    once the journal is long.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Final = engine
+        self._changed: Final = threading.Condition()
+        self._committed = self._written = 0
+        self._pages = 0
+        self._ended = False
+        self._thread: Final = threading.Thread(target=self._run, name="entente-checkpoints", daemon=True)
+        self._thread.start()
+
+    def due(self) -> None:
+        """Something was committed."""
+        with self._changed:
+            self._committed += 1
+            self._changed.notify_all()
+
+    def keep_up(self) -> None:
+        """Before something is written: wait until the journal is written, if it is long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._written == self._committed or self._pages < _BULK_JOURNAL_PAGES_MAX)
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._written < self._committed or self._ended)
+                if self._written == self._committed:
+                    return
+                committed = self._committed
+            pages = self._write()
+            with self._changed:
+                self._written, self._pages = committed, pages
+                self._changed.notify_all()
+
+    def _write(self) -> int:
+        """Write the journal into the file as far as nobody is in the way; how many pages it has."""
+        try:
+            with self._engine.connect() as connection:
+                _, pages, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+        except (DBAPIError, PoolTimeout):
+            return 0  # the journal keeps it, and whoever comes next writes it; a disk that fails shows in the next commit
+        return int(pages)
 
 
 def insert_rows(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:

@@ -57,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A portion as it can be found: under which group, and its words."""
+    """A portion as it can be found: under which group, and its words. A space is before and after each, and a bar between strangers."""
 
     item_id: str
     portion_id: str
@@ -197,7 +197,7 @@ def add_rows(connection: Connection, rows: Iterable[Row]) -> None:
     """Let these be found. Only inside `Database.acting`, where nobody else takes an id."""
     next_id = int(connection.execute(text("SELECT COALESCE(MAX(id), 0) + 1 FROM search_row")).scalar_one())
     written: list[tuple[object, ...]] = []
-    terms: list[tuple[int, set[str]]] = []
+    terms: list[tuple[int, str]] = []
     long: set[int] = set()
     for row_id, row in enumerate(rows, start=next_id):
         written.append((row_id, row.item_id, row.group_id, row.portion_id, row.body))
@@ -208,10 +208,10 @@ def add_rows(connection: Connection, rows: Iterable[Row]) -> None:
     if long:
         connection.execute(text("UPDATE search_group SET long = 1 WHERE id = :id"), [{"id": group_id} for group_id in long])
     if _is_sqlite(connection):
-        insert_rows(connection, "search_index", ("rowid", "words"), [(row_id, " ".join(own)) for row_id, own in terms])
+        insert_rows(connection, "search_index", ("rowid", "words"), terms)
     else:
         insert = "INSERT INTO search_index (id, words) VALUES (:id, array_to_tsvector(CAST(:words AS text[])))"
-        connection.execute(text(insert), [{"id": row_id, "words": list(own)} for row_id, own in terms])
+        connection.execute(text(insert), [{"id": row_id, "words": own.split(" ")} for row_id, own in terms])
 
 
 def remove_rows(connection: Connection, row_ids: Collection[int]) -> None:
@@ -224,7 +224,7 @@ def remove_rows(connection: Connection, row_ids: Collection[int]) -> None:
             held = connection.execute(_BODIES, {"ids": ordered[start : start + _CHUNK]}).all()
             connection.execute(
                 text("INSERT INTO search_index (search_index, rowid, words) VALUES ('delete', :id, :words)"),
-                [{"id": row.id, "words": " ".join(_terms(row.group_id, row.body, set()))} for row in held],
+                [{"id": row.id, "words": _terms(row.group_id, row.body, set())} for row in held],
             )
         else:
             connection.execute(text("DELETE FROM search_index WHERE id = :id"), ids)
@@ -274,18 +274,18 @@ _RUNS: Final = text(
 )
 
 
-def _terms(group_id: int, body: str, long: set[int]) -> set[str]:
-    """What stands in the index for a row; notes its group in `long` where that is the group alone."""
+def _terms(group_id: int, body: str, long: set[int]) -> str:
+    """The words of a row as they stand in the index, a space between each; notes its group in `long` where that is the group alone.
+
+    A word that stands there twice is indexed once, by either database.
+    """
     prefix = f"{group_id:x}x"
-    found = set(body.replace(" ", " " + prefix).split())  # a space stands before each word, and one at the end
-    found -= {prefix, prefix + "|"}
-    # At most four bytes a character, and a prefix a word: what is below that bound needs no exact count.
-    if (
-        4 * len(body) + len(prefix) * len(found) > _INDEXED_BYTES_MAX
-        and sum(len(word.encode("utf-8")) for word in found) > _INDEXED_BYTES_MAX
-    ):
+    # A space stands before each word, and one behind the last.
+    found = body[:-1].replace(" |", "").replace(" ", " " + prefix)[1:]
+    # At most four bytes a character: what is below that bound needs no exact count.
+    if 4 * len(found) > _INDEXED_BYTES_MAX and sum(len(word.encode("utf-8")) for word in set(found.split(" "))) > _INDEXED_BYTES_MAX:
         long.add(group_id)
-        return {prefix}
+        return prefix
     return found
 
 

@@ -239,7 +239,7 @@ class PortionLabelRow(SQLModel, table=True):
     from_at: int = Field(sa_column=_big(primary=True))
     until: int = Field(sa_column=_big())
     label_id: int = Field(sa_column=_big())
-    __table_args__ = (Index("portion_label_by_label", "label_id", "portion_id"),)
+    __table_args__ = (Index("portion_label_by_label", "label_id"),)
 
 
 class ItemLabelSetRow(SQLModel, table=True):

@@ -283,6 +283,15 @@ def test_what_comes_in_at_once_is_asked_of_the_database_at_once(installation: In
     assert statements(*(item(f"few-{number}") for number in range(3))) == statements(*(item(f"many-{number}") for number in range(60)))
 
 
+def test_portions_stand_beside_those_of_their_item_and_items_of_a_batch_apart(installation: Installation) -> None:
+    """By their ids, so that an index over them is written in few places; that items came together is nobody's to see."""
+    imported(installation, *(item(f"i-{number}") for number in range(200)))
+    with installation.database.reading() as connection:
+        pairs = connection.exec_driver_sql("SELECT item_id, id FROM portion").all()
+    assert {(portion[:8] == item_id[:8], len(portion), portion[8:] == item_id[8:]) for item_id, portion in pairs} == {(True, 22, False)}
+    assert len({item_id[:4] for item_id, _ in pairs}) > 190
+
+
 def test_a_batch_ends_with_its_bytes_too(installation: Installation) -> None:
     before = acts_so_far(installation)
     importer = importer_of(installation, SentFiles(installation.database), batch_bytes_max=1000)

@@ -508,6 +508,7 @@ LABEL_NAMES = re.compile(rb'"labels":\[([^\]]*)\]')
 DIGESTS = re.compile(rb'"([0-9a-f]{64})"')
 LABEL = re.compile(rb'"([0-9a-f]{64})":(\{[^{}]*+\})')
 LABELS_HELD = 10_000
+QUERIES_HELD = 10_000
 MIDDLES_HELD = 20_000
 MIDDLE_BYTES_HELD = 2_000
 
@@ -520,6 +521,7 @@ class EntryReader:
         self._bundles = bundles
         self._middles: dict[bytes, tuple[list[bytes], bool]] = {}
         self._labels: dict[bytes, bytes] = {}
+        self._queries: set[bytes] = set()
         self.prunes: dict[str, set[tuple[str, int, int]]] = {}
         """What entries say was pruned, by their event."""
         self.count = 0
@@ -569,11 +571,8 @@ class EntryReader:
                 return None
         elif copies or (recorded and ids != recorded):
             return None
-        if query != b"null":
-            try:
-                canonical_value(query)
-            except Bad:
-                return None
+        if query != b"null" and not self._query(query):
+            return None
         return Entry(log, int(index), event, leaf_hash, at, int(act), bundle)
 
     def _middle(self, middle: bytes) -> tuple[list[bytes], bool] | None:
@@ -594,6 +593,19 @@ class EntryReader:
                 self._middles.clear()
             self._middles[middle] = known
         return known
+
+    def _query(self, query: bytes) -> bool:
+        """Whether a query is canonical. Who polls asks the same again and again."""
+        if query not in self._queries:
+            try:
+                canonical_value(query)
+            except Bad:
+                return False
+            if len(self._queries) >= QUERIES_HELD:
+                self._queries.clear()
+            if len(query) <= MIDDLE_BYTES_HELD:
+                self._queries.add(query)
+        return True
 
     def _label(self, digest: bytes, label: bytes) -> bool:
         """Whether a label is canonical, and what its digest says. There are few, and many entries name them."""

@@ -602,6 +602,20 @@ def test_what_passes_the_quick_way_passes_the_thorough_one(kept: Path, data: st.
         assert quick == offline_verifier.read_entry(changed)
 
 
+def test_a_query_that_is_not_canonical_never_passes_the_quick_way(kept: Path) -> None:
+    """Nor does it because one like it was seen before."""
+    lines = (kept / "whole" / "entries.jsonl").read_bytes().splitlines()
+    line = next(line for line in lines if b'"query":{"' in line)
+    reader = offline_verifier.EntryReader(offline_verifier.EventIds(), set())
+    assert reader.plain(line) is not None
+    for changed in (line.replace(b'"query":{', b'"query":{ '), line.replace(b'"query":{', b'"query":{"zz":1,')):
+        for _ in range(2):
+            assert reader.plain(_agreeing(changed)) is None
+        with pytest.raises(offline_verifier.DoesNotHold):
+            offline_verifier.read_entry(_agreeing(changed))
+    assert reader.plain(line) is not None
+
+
 def _agreeing(line: bytes) -> bytes:
     """The line with seal and leaf hash of its very bytes, so that a change is not found by them alone."""
     cut = line.partition(b',"index":')

@@ -26,13 +26,6 @@ _NUMBERS = itertools.count(1)
 # Tests publish hundreds of times; how long engines are compared at each is for operators to choose, and for one test to look at.
 os.environ.setdefault("ENTENTE_PUBLISH_COMPARE_SECONDS", "0.02")
 
-_LONGEST = ("tests/guides/test_auditor_guide.py", "tests/faults/test_kill.py", "tests/tampering/test_no_false_alarm.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker waits at the end for another one's single test of a minute and a half."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
-
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:

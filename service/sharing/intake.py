@@ -48,8 +48,9 @@ _KIND_MEMBERS: Final = {
 }
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_REF_LENGTH_MAX: Final = 512
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What would disturb a terminal or a line of a report."""
+REF_LENGTH_MAX: Final = 512
 _NAME_LENGTH_MAX: Final = 255
 
 
@@ -205,8 +206,8 @@ def read_item(value: object, *, bundle: Bundle, at: datetime, find_file: FindFil
 def _read_item(value: object, readings: _Readings, find_file: FindFile) -> ItemDraft:
     item = _members(value, _ITEM_MEMBERS, "item")
     ref = item.get("ref")
-    if not isinstance(ref, str) or not 0 < len(ref) <= _REF_LENGTH_MAX or _UNPRINTABLE.search(ref):
-        raise Refusal("ref", f"`ref` is a string of 1 to {_REF_LENGTH_MAX} printable characters")
+    if not isinstance(ref, str) or not 0 < len(ref) <= REF_LENGTH_MAX or UNPRINTABLE.search(ref):
+        raise Refusal("ref", f"`ref` is a string of 1 to {REF_LENGTH_MAX} printable characters")
     given = item.get("portions")
     if not isinstance(given, list) or not given:
         raise Refusal("portions", "`portions` is a list with at least one portion")
@@ -323,7 +324,7 @@ def _members(value: object, allowed: set[str] | None, what: str) -> Mapping[str,
 
 
 def _shown(text: str) -> str:
-    return _UNPRINTABLE.sub("?", text[:64])
+    return UNPRINTABLE.sub("?", text[:64])
 
 
 def _names(members: Mapping[str, Any], key: str, default: Sequence[str]) -> tuple[str, ...]:
@@ -391,7 +392,7 @@ def _content(members: Mapping[str, Any], place: int | str, find_file: FindFile) 
     kind = members["kind"]
     if kind == "file":
         name, media_type = members.get("name"), members.get("media_type", "application/octet-stream")
-        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH_MAX or _UNPRINTABLE.search(name) or set(name) & {"/", "\\"}:
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH_MAX or UNPRINTABLE.search(name) or set(name) & {"/", "\\"}:
             raise Refusal("name", f"`name` of portion {place} is a file name of at most {_NAME_LENGTH_MAX} characters, without a path")
         if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
             raise Refusal("media-type", f"`media_type` of portion {place} is like `image/png`")

@@ -14,12 +14,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
-from service.sharing.intake import FileSource, FindFile, Refusal
+from service.sharing.intake import UNPRINTABLE, FileSource, FindFile, Refusal
 from service.store import Database, catalogue
 from service.store.files import BLOCK_BYTES, FileStore, Incoming
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class ItemFiles(Protocol):
@@ -73,7 +72,7 @@ class LocalFiles:
             yield lambda portion: self._find(portion, staged)
             for incoming in staged:
                 incoming.finish()
-        except BaseException:
+        except BaseException:  # whatever ends it: a file that no item came to hold is not kept
             for incoming in staged:
                 incoming.discard()
             raise
@@ -106,7 +105,7 @@ def _digest_in(portion: Mapping[str, Any]) -> bytes | None:
 
 @contextmanager
 def _opened_within(folder: Path, path: object) -> Iterator[int]:
-    if not isinstance(path, str) or not path or _UNPRINTABLE.search(path):
+    if not isinstance(path, str) or not path or UNPRINTABLE.search(path):
         raise Refusal("path", "`path` of a file portion is a string of printable characters")
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts:
@@ -134,4 +133,4 @@ def _opened_within(folder: Path, path: object) -> Iterator[int]:
 
 def shown(text: object) -> str:
     """A piece of input in backticks, cut short and without characters that would disturb a terminal."""
-    return f"`{_UNPRINTABLE.sub('?', str(text)[:80])}`"
+    return f"`{UNPRINTABLE.sub('?', str(text)[:80])}`"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
-import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from typing import Any, Final, Protocol
 from service.errors import Rejected
 from service.policy import Bundle, read_bundle
 from service.settings import IMPORT_BATCH_ITEMS_MAX, IMPORT_LINE_BYTES_MAX
-from service.sharing.intake import FileSource, FindFile, ItemDraft, ItemReader, Refusal, parse_json
+from service.sharing.intake import REF_LENGTH_MAX, UNPRINTABLE, FileSource, FindFile, ItemDraft, ItemReader, Refusal, parse_json
 from service.sharing.item_files import ItemFiles
 
 log = logging.getLogger(__name__)
@@ -34,8 +33,6 @@ InForce = Callable[[], tuple[Bundle, datetime]]
 
 _BATCH_BYTES_MAX: Final = 16 << 20
 _STOP_SECONDS: Final = 5.0
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SHOWN_CHARACTERS_MAX: Final = 512
 
 
 # --- lines ----------------------------------------------------------------------------------------------------------
@@ -307,7 +304,7 @@ def _document(value: object) -> Mapping[str, object]:
 def _ref_of(value: object) -> str | None:
     """The `ref` of what may yet turn out not to be an item, for the report; None where it is not fit to be shown."""
     ref = value.get("ref") if isinstance(value, Mapping) else None
-    fit = isinstance(ref, str) and 0 < len(ref) <= _SHOWN_CHARACTERS_MAX and not _UNPRINTABLE.search(ref)
+    fit = isinstance(ref, str) and 0 < len(ref) <= REF_LENGTH_MAX and not UNPRINTABLE.search(ref)
     return ref if fit else None
 
 

@@ -6,11 +6,11 @@ import gc
 import json
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -247,7 +247,7 @@ def test_a_mistake_of_ours_shows_in_the_process_that_asked_and_prints_no_content
 
 
 _IMPORTS: Final = """
-import sys, time
+import sys
 from pathlib import Path
 from service.settings import Settings
 from service.sharing.importing import in_force
@@ -260,7 +260,7 @@ if __name__ == "__main__":
     reader = ReadBeside(in_force(installation), SentFiles(installation.database), batch_lines_max=2)
     list(reader.read([Line(number, b"{") for number in range(8)]))
     print(reader.pid, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -268,22 +268,16 @@ def test_the_process_ends_when_the_one_that_asks_is_killed(published_folder: Pat
     script = tmp_path / "imports.py"
     script.write_text(_IMPORTS)
     data = shutil.copytree(published_folder, tmp_path / "data")
-    with subprocess.Popen([sys.executable, str(script), str(data)], stdout=subprocess.PIPE, text=True) as asking:
+    with subprocess.Popen([sys.executable, str(script), str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
         assert asking.stdout is not None
-        beside = int(asking.stdout.readline())
-        assert running(beside)
-        asking.kill()
-        asking.wait()
-    for _ in range(600):
-        if not running(beside):
-            break
-        time.sleep(0.1)
-    assert not running(beside)
+        beside = os.pidfd_open(int(asking.stdout.readline()))
+        try:
+            assert not ended(beside, within=0)
+            asking.kill()
+            assert ended(beside, within=60)
+        finally:
+            os.close(beside)
 
 
-def running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+def ended(process: int, *, within: float) -> bool:
+    return bool(select.select([process], [], [], within)[0])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,37 +17,16 @@ from sqlalchemy import event
 
 from service.errors import Busy, Conflict, Rejected
 from service.policy import read_directory
-from service.settings import FILE_BYTES_MAX, IMPORT_LINE_BYTES_MAX, Settings
-from service.sharing.acts import Actor
+from service.settings import FILE_BYTES_MAX, IMPORT_LINE_BYTES_MAX
 from service.sharing.compaction import compact
 from service.sharing.importing import Importer, import_items, in_force, store_one
-from service.sharing.installation import Installation, open_installation
+from service.sharing.installation import Installation
 from service.sharing.intake import Refusal
 from service.sharing.item_files import ItemFiles, LocalFiles, SentFiles
 from service.sharing.line_reading import Line, LineSplitter, ReadHere
 from service.store import Connection, Database, catalogue, logs, policies, search
+from tests.support.published import OFFICER, ROOT
 from tests.support.two_officers import publish_as_two
-
-ROOT: Final = Path(__file__).parents[2]
-NOW: Final = datetime(2026, 11, 22, 10, tzinfo=UTC)
-OFFICER: Final = Actor("c_an-officer-of-tests", "cli")
-
-
-@pytest.fixture(scope="session")
-def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation with the sample bundle in force and nothing in it, closed. To be copied."""
-    folder = tmp_path_factory.mktemp("importing") / "data"
-    opened = _open(folder)
-    opened.publishing.publish(read_directory(ROOT / "policies"), OFFICER)
-    opened.close()
-    return folder
-
-
-@pytest.fixture
-def installation(published_folder: Path, tmp_path: Path) -> Iterator[Installation]:
-    opened = _open(shutil.copytree(published_folder, tmp_path / "data"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -58,10 +35,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "inbox"
     made.mkdir()
     return made
-
-
-def _open(folder: Path) -> Installation:
-    return open_installation(Settings(data=folder, busy_timeout_seconds=0.2), clock=lambda: NOW)
 
 
 def item(ref: str, **members: Any) -> dict[str, Any]:

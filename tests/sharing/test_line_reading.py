@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,34 +19,14 @@ import pytest
 
 from service.demo import MAPPINGS
 from service.policy import read_directory
-from service.settings import Settings
-from service.sharing.acts import Actor
 from service.sharing.importing import Importer, import_items, in_force
-from service.sharing.installation import Installation, open_installation
+from service.sharing.installation import Installation
 from service.sharing.item_files import LocalFiles, SentFiles
 from service.sharing.line_reading import Line, LineReader, LineSplitter, ReadBeside, ReadHere, ReadLine
+from tests.support.published import OFFICER, ROOT, opened_at
 from tests.support.two_officers import publish_as_two
 
-ROOT: Final = Path(__file__).parents[2]
-NOW: Final = datetime(2026, 11, 22, 10, tzinfo=UTC)
-OFFICER: Final = Actor("c_an-officer-of-tests", "cli")
 DOCUMENTS: Final = ROOT / "service" / "demo" / "documents.jsonl"
-
-
-@pytest.fixture(scope="module")
-def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reading") / "data"
-    opened = _open(folder)
-    opened.publishing.publish(read_directory(ROOT / "policies"), OFFICER)
-    opened.close()
-    return folder
-
-
-@pytest.fixture
-def installation(published_folder: Path, tmp_path: Path) -> Iterator[Installation]:
-    opened = _open(shutil.copytree(published_folder, tmp_path / "data"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -61,10 +40,6 @@ def beside(installation: Installation, files: LocalFiles) -> Iterator[ReadBeside
     reader = ReadBeside(in_force(installation), files, batch_lines_max=4)
     yield reader
     reader.close()
-
-
-def _open(folder: Path) -> Installation:
-    return open_installation(Settings(data=folder, busy_timeout_seconds=0.2), clock=lambda: NOW)
 
 
 def item(ref: str, **members: Any) -> dict[str, Any]:
@@ -137,7 +112,7 @@ def test_an_import_beside_reports_and_stores_what_one_here_does(published_folder
     content = every_kind_of_line()
     told = []
     for beside in (False, True):
-        installation = _open(shutil.copytree(published_folder, tmp_path / f"data-{beside}"))
+        installation = opened_at(shutil.copytree(published_folder, tmp_path / f"data-{beside}"))
         (tmp_path / "map.png").write_bytes(b"a map")
         files = LocalFiles(tmp_path, installation.files, SentFiles(installation.database))
         reader = ReadBeside(in_force(installation), files, batch_lines_max=4) if beside else ReadHere(in_force(installation), files)

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
 
 from service.errors import Rejected
 from service.labels.label import UNRESTRICTED, Label
@@ -25,6 +27,8 @@ from service.labels.scheme import AudienceOnCopies, Profile, Scheme
 
 Members = Mapping[str, frozenset[str]]
 """Community to its partners as of the time asked for, through all links."""
+_NARROWED_MAX: Final = 1 << 15
+"""Labels, each for one partner, of which the narrowed one is held: some hundred bytes each."""
 
 
 def roll_up(labels: Iterable[Label], *, scheme: Scheme, members: Members) -> Label:
@@ -140,17 +144,22 @@ def copy_portion_label(label: Label, *, partner: str, scheme: Scheme) -> Label:
     In both settings the copy names the partner it is handed to, also where a grant and not the audience let it out: a
     copy marked NOFORN in a partner's hands would be false.
     """
-    bare = replace(label, consents=(), grants=())
+    return _narrowed(label, partner, scheme.own, scheme.public_communities, scheme.audience_on_copies)
+
+
+# A store's portions are many and their labels few: each is narrowed once for a partner.
+@lru_cache(maxsize=_NARROWED_MAX)
+def _narrowed(label: Label, partner: str, own: str, public_communities: tuple[str, ...], audience: AudienceOnCopies) -> Label:
     if label.releasable_to == UNRESTRICTED:
-        return replace(bare, display_to=None)
-    addressed = {scheme.own, partner}
-    if scheme.audience_on_copies is AudienceOnCopies.OWN:
-        public = set(scheme.public_communities) & set(label.releasable_to)
-        return replace(bare, releasable_to=tuple(addressed | public), display_to=None)
+        return replace(label, display_to=None, consents=(), grants=())
+    addressed = {own, partner}
+    if audience is AudienceOnCopies.OWN:
+        public = set(public_communities) & set(label.releasable_to)
+        return replace(label, releasable_to=tuple(addressed | public), display_to=None, consents=(), grants=())
     granted = any(grant.partition(":")[2] == partner for grant in label.grants)
     named = addressed if granted else set()
     displayed = None if label.display_to in (None, UNRESTRICTED) else tuple({*_shown(label), *named})
-    return replace(bare, releasable_to=tuple({*label.releasable_to, *named}), display_to=displayed)
+    return replace(label, releasable_to=tuple({*label.releasable_to, *named}), display_to=displayed, consents=(), grants=())
 
 
 @dataclass(frozen=True, slots=True)

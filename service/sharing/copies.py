@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from service.labels.label import Label
-from service.labels.markings import profile_of
+from service.labels.markings import MarkingProfile, profile_of
 from service.labels.rollup import copy_label, copy_marks
 from service.policy import Bundle, Decision, Outcome, Snapshot
 from service.releaselog.leaf import canonical
@@ -30,6 +31,8 @@ TITLE: Final = "title"
 FILE: Final = "file"
 JSON: Final = "json"
 IN_PART: Final = "in_part"
+_MARKS_HELD: Final = 1 << 15
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,12 @@ def render_copy(
         if held is not None:
             # Its mark is that of all that stands in it; `markings` says which value has which, `""` being what has no mark of its own.
             inside = [mark_label, *(marks.portions[part] for part in held.pointers)]
-            mark = profile.write_portion(copy_label(inside, partner=partner, scheme=scheme, members=members))
-            own = {"": profile.write_portion(mark_label)}
-            own |= {pointer: profile.write_portion(marks.portions[part]) for part, pointer in held.pointers.items()}
+            mark = _portion_mark(profile, copy_label(inside, partner=partner, scheme=scheme, members=members))
+            own = {"": _portion_mark(profile, mark_label)}
+            own |= {pointer: _portion_mark(profile, marks.portions[part]) for part, pointer in held.pointers.items()}
             portions.append(_json_with_parts(portion, mark, held.value, own))
             continue
-        mark = profile.write_portion(mark_label)
+        mark = _portion_mark(profile, mark_label)
         portions.append(_portion_json(portion, mark, part=shown.within is not None))
         if portion.kind == FILE:
             files[portion.id] = portion
@@ -151,6 +154,12 @@ def render_copy(
     sha256 = hashlib.sha256(body).digest()
     listed = members_json + b',"copy_sha256":"' + sha256.hex().encode("ascii") + b'"'
     return Copy(body, sha256, listed, files, tuple(shown.portion.id for shown in released))
+
+
+# The labels written on copies are few, and each is written again and again.
+@lru_cache(maxsize=_MARKS_HELD)
+def _portion_mark(profile: MarkingProfile, label: Label) -> str:
+    return profile.write_portion(label)
 
 
 class _Documents:
@@ -201,7 +210,7 @@ def _portion_json(portion: PortionRecord, mark: str, *, part: bool = False) -> b
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def snapshot_end(snapshot: Snapshot) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -391,8 +393,8 @@ class VersionAt:
 
 
 _VERSIONS_AT: Final = text(
-    "SELECT i.ref, i.version, v.whole, p.id, p.item_id, p.kind, p.content_sha256, p.name, p.media_type, p.size, p.changed_at, "
-    "l.label_id, l.until AS label_until, vp.position, vp.within, vp.place, vp.instead_of "
+    "SELECT i.id AS item_id, i.ref, i.version, v.whole, p.id, p.kind, p.content_sha256, p.name, p.media_type, p.size, p.changed_at, "
+    "l.label_id, l.until, vp.position, vp.within, vp.place, vp.instead_of "
     "FROM item i JOIN version v ON v.item_id = i.id AND v.number = i.version "
     "JOIN version_portion vp ON vp.version_id = v.id JOIN portion p ON p.id = vp.portion_id "
     "LEFT JOIN portion_label l ON l.portion_id = p.id AND l.from_at <= :at AND l.until > :at "
@@ -417,36 +419,28 @@ def versions_at(
             what is withheld costs nothing by its size. None: no content is wanted at all.
     """
     compilations = {row.portion_id: (row.label_id, row.until) for row in connection.execute(_COMPILATIONS_AT, {"ids": item_ids, "at": at})}
-    rows: dict[str, list[Row[Any]]] = {}
-    for row in connection.execute(_VERSIONS_AT, {"ids": item_ids, "at": at}):
-        rows.setdefault(row.item_id, []).append(row)
+    rows = connection.execute(_VERSIONS_AT, {"ids": item_ids, "at": at}).all()
     contents: dict[str, bytes] = {}
     if released is not None:
-        wanted = [row.id for own in rows.values() for row in own if row.label_id is not None and released(row.label_id)]
+        goes = {label_id: label_id is not None and released(label_id) for label_id in {row.label_id for row in rows}}
+        wanted = [row.id for row in rows if goes[row.label_id]]
         for start in range(0, len(wanted), _CHUNK):
-            for row in connection.execute(_CONTENTS, {"ids": wanted[start : start + _CHUNK]}):
-                contents[row.id] = as_bytes(row.content)
-
-    def portion(row: Row[Any]) -> PortionRecord:
-        content, sha256 = contents.get(row.id, b""), as_bytes(row.content_sha256)
-        return PortionRecord(row.id, row.item_id, row.kind, content, sha256, row.name, row.media_type, row.size, row.changed_at)
-
-    return {
-        item_id: VersionAt(
-            item_id,
-            own[0].ref,
-            own[0].version,
-            bool(own[0].whole),
-            tuple(
-                PortionAt(portion(row), row.label_id, row.label_until, row.position, row.within, row.place, row.instead_of)
-                for row in own
-                if row.label_id is not None
-            ),
-            compilations.get(item_id),
-            any(row.label_id is None for row in own),
-        )
-        for item_id, own in rows.items()
-    }
+            for portion_id, content in connection.execute(_CONTENTS, {"ids": wanted[start : start + _CHUNK]}):
+                contents[portion_id] = as_bytes(content)
+    versions: dict[str, VersionAt] = {}
+    for item_id, own in groupby(rows, itemgetter(0)):
+        portions, unlabelled = [], False
+        for row in own:
+            (_, ref, version, whole, portion_id, kind, sha256, name, media_type, size, changed_at) = row[:11]
+            label_id, until, position, within, place, instead_of = row[11:]
+            if label_id is None:
+                unlabelled = True
+                continue
+            content = contents.get(portion_id, b"")
+            portion = PortionRecord(portion_id, item_id, kind, content, as_bytes(sha256), name, media_type, size, changed_at)
+            portions.append(PortionAt(portion, label_id, until, position, within, place, instead_of))
+        versions[item_id] = VersionAt(item_id, ref, version, bool(whole), tuple(portions), compilations.get(item_id), unlabelled)
+    return versions
 
 
 def items_after(connection: Connection, item_id: str, *, limit: int) -> list[str]:

@@ -187,8 +187,11 @@ def contents(connection: Connection, portion_ids: Collection[str]) -> Iterator[t
 
 def rows_of(connection: Connection, item_ids: Collection[str]) -> dict[str, list[RowId]]:
     """The rows there are, by item."""
+    dialect = connection.dialect.name
+    sql = f"SELECT r.id, r.item_id, r.portion_id, r.group_id FROM {_listed(dialect, 'items', 'text')} l "
+    statement = text(sql + _look_up(dialect, "search_row r", "r.item_id = l.value"))
     found: dict[str, list[RowId]] = {}
-    for row_id, item_id, portion_id, group_id in _rows_of(connection, list(item_ids)):
+    for row_id, item_id, portion_id, group_id in connection.execute(statement, {"items": _values(dialect, item_ids)}):
         found.setdefault(item_id, []).append(RowId(row_id, portion_id, group_id))
     return found
 
@@ -331,7 +334,7 @@ def found_page(
             return found[:limit]
         # (4): in this one it does.
         proposed = search.proposed(most=None) or []
-    return found + search.placed(proposed, after=reached)[: limit - len(found)]
+    return found + search.placed(proposed, after=reached, limit=limit - len(found))
 
 
 class _Search:
@@ -356,6 +359,7 @@ class _Search:
         self._levels: Final = levels
         self._categories: Final = categories
         self._groups: Final = {row.id: bool(row.long) for row in connection.execute(_GRANTED, {"lane": lane, "at": at})}
+        self._granted: Final = self._values(self._groups)
         find = "instr" if self._dialect == "sqlite" else "strpos"
         self._holds: Final = " AND ".join(f"{find}(r.body, :phrase{number}) > 0" for number in range(len(wanted.phrases)))
         self._phrases: Final = {f"phrase{number}": f" {phrase} " for number, phrase in enumerate(wanted.phrases)}
@@ -383,14 +387,20 @@ class _Search:
     def _holding(self, item_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Of these items, those of which a granted portion holds what is wanted, with these portions.
 
-        A withheld portion of an item shown in part costs a row of ids here, as it does where the item is rendered; its text is not read.
+        A withheld portion of an item shown in part costs a step along an index here, as it does where the item is rendered; its text is
+        not read, which is what CASE is for: either database takes its parts in that order.
         """
-        rows = {row[0]: (row[1], row[2]) for row in _rows_of(self._connection, item_ids) if row[3] in self._groups}
+        if self._dialect == "sqlite":
+            granted = "r.group_id IN (SELECT g.value FROM json_each(:groups) g)"
+        else:
+            granted = "r.group_id = ANY(CAST(:groups AS bigint[]))"
+        statement = text(
+            f"SELECT r.item_id, r.portion_id FROM {self._listed('items', 'text')} l {self._look_up('search_row r', 'r.item_id = l.value')}"
+            f"WHERE CASE WHEN {granted} THEN {self._holds} ELSE false END"
+        )
+        values = {"items": self._values(item_ids), "groups": self._granted, **self._phrases}
         holding: dict[str, set[str]] = {}
-        rows_listed = f"{self._listed('rows', 'bigint')} l {self._look_up('search_row r', 'r.id = l.value')}"
-        statement = text(f"SELECT r.id FROM {rows_listed} WHERE {self._holds}")
-        for (row_id,) in self._connection.execute(statement, {"rows": self._values(rows), **self._phrases}):
-            item_id, portion_id = rows[row_id]
+        for item_id, portion_id in self._connection.execute(statement, values):
             holding.setdefault(item_id, set()).add(portion_id)
         return {item_id: frozenset(portions) for item_id, portions in holding.items()}
 
@@ -427,12 +437,12 @@ class _Search:
         together = also.join(f"{quote}{group:x}x{word}{quote}" for word in self._asked)
         return f"({together}){either}{quote}{group:x}x{quote}" if self._groups[group] else together
 
-    def placed(self, row_ids: Sequence[int], *, after: Place) -> list[tuple[Listed, frozenset[str]]]:
-        """The items of those of these rows that hold what is wanted, which stand after a place, in order."""
+    def placed(self, row_ids: Sequence[int], *, after: Place, limit: int) -> list[tuple[Listed, frozenset[str]]]:
+        """The items of those of these rows that hold what is wanted: the first that stand after a place, in order."""
         # The sign keeps the order of the list out of the question: an index by it would be walked once for every row proposed.
         conditions = [self._holds, "+o.visible_since <= :at", "(+o.visible_since, o.item_id) > (:since, :after)"]
         values: dict[str, object] = {
-            "lane": self._lane, "at": self._at, "since": after.visible_since, "after": after.item_id, **self._phrases
+            "lane": self._lane, "at": self._at, "since": after.visible_since, "after": after.item_id, "limit": limit, **self._phrases
         }  # fmt: skip
         if self._levels is not None:
             conditions.append(f"o.level IN (SELECT l.value FROM {self._listed('levels', 'smallint')} l)")
@@ -445,20 +455,22 @@ class _Search:
                 + ")"
             )
             values["categories"] = self._values(sought(category) for category in self._categories)
+        # Ids hold no comma.
+        portions = "group_concat(r.portion_id)" if self._dialect == "sqlite" else "string_agg(r.portion_id, ',')"
         statement = text(
-            f"SELECT r.item_id, r.portion_id, o.visible_since, o.until FROM {self._listed('rows', 'bigint')} l "
+            f"SELECT r.item_id, o.visible_since, o.until, {portions} FROM {self._listed('rows', 'bigint')} l "
             + self._look_up("search_row r", "r.id = l.value")
             + self._look_up("offer o", "o.item_id = r.item_id AND o.lane_id = :lane AND o.from_at <= :at AND o.until > :at")
-            + " WHERE "
-            + " AND ".join(conditions)
+            + f" WHERE {' AND '.join(conditions)} GROUP BY r.item_id, o.visible_since, o.until "
+            "ORDER BY o.visible_since, r.item_id LIMIT :limit"
         )
         lines: dict[str, tuple[Listed, set[str]]] = {}
         for start in range(0, len(row_ids), _IDS_AT_ONCE):
             part = self._values(row_ids[start : start + _IDS_AT_ONCE])
-            for item_id, portion_id, visible_since, until in self._connection.execute(statement, {**values, "rows": part}):
-                lines.setdefault(item_id, (Listed(item_id, visible_since, until), set()))[1].add(portion_id)
+            for item_id, visible_since, until, holding in self._connection.execute(statement, {**values, "rows": part}):
+                lines.setdefault(item_id, (Listed(item_id, visible_since, until), set()))[1].update(holding.split(","))
         ordered = sorted(lines.values(), key=lambda one: (one[0].visible_since, one[0].item_id))
-        return [(line, frozenset(portions)) for line, portions in ordered]
+        return [(line, frozenset(portions)) for line, portions in ordered[:limit]]
 
     def _listed(self, name: str, kind: str) -> str:
         return _listed(self._dialect, name, kind)
@@ -478,14 +490,6 @@ _GRANTED: Final = text(
 )
 _MATCHING: Final = text("SELECT x.rowid FROM json_each(:each) e CROSS JOIN search_index x ON x.search_index MATCH e.value LIMIT :limit")
 _MATCHING_POSTGRES: Final = text("SELECT id FROM search_index WHERE words @@ CAST(:query AS tsquery) LIMIT :limit")
-
-
-def _rows_of(connection: Connection, item_ids: Sequence[str]) -> list[tuple[int, str, str, int]]:
-    """(id, item id, portion id, group id) of the rows of items."""
-    dialect = connection.dialect.name
-    sql = f"SELECT r.id, r.item_id, r.portion_id, r.group_id FROM {_listed(dialect, 'items', 'text')} l "
-    statement = text(sql + _look_up(dialect, "search_row r", "r.item_id = l.value"))
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(statement, {"items": _values(dialect, item_ids)})]
 
 
 # A list of any length is one value, so that a statement's text does not tell how long it was, and is prepared once.

@@ -8,7 +8,9 @@ judged against: a bundle's, or the published one of a profile.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from service.labels.markings.base import Marking, MarkingError, MarkingProfile, Unresolved, marking_part
 from service.labels.markings.ic2016 import Ic2016Profile
@@ -23,9 +25,12 @@ _PROFILES: Mapping[Profile, Callable[[Scheme], MarkingProfile]] = MappingProxyTy
     {Profile.PLAIN: PlainProfile, Profile.IC_2016: Ic2016Profile, Profile.NATO_4774: NatoProfile, Profile.TLP_2: TlpProfile}
 )
 
+_PROFILES_HELD: Final = 16
 
+
+@lru_cache(maxsize=_PROFILES_HELD)
 def profile_of(scheme: Scheme) -> MarkingProfile:
-    """The profile a scheme's labels are written and read in.
+    """The profile a scheme's labels are written and read in. The last few are held: they are immutable, and every copy asks for one.
 
     Raises:
         SchemeError: a ladder that is not the profile's, or caveats that the profile cannot tell apart.

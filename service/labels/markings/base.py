@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -78,7 +78,7 @@ class Marking:
         return bool(self.controls)
 
 
-class MarkingProfile(Protocol):
+class MarkingProfile(Hashable, Protocol):
     """How labels are written and read. Reading is tolerant where practice is; writing is strict and deterministic.
 
     Readers raise `MarkingError` and `Unresolved`, and nothing else, whatever the text. Writers raise `Rejected` for a

@@ -40,7 +40,8 @@ from service.api.guard import Guard
 from service.api.metrics import Metrics
 from service.errors import Broken
 from service.settings import Settings
-from service.sharing.installation import Installation, open_installation
+from service.sharing.gate import Clock
+from service.sharing.installation import Installation, open_installation, system_clock
 
 _DESCRIPTION: Final = (
     "Partners get what written policy allows, nothing else, and every release is on record. `openapi/README.md` is the guide."
@@ -106,9 +107,9 @@ def build_routes() -> FastAPI:
     return app
 
 
-def from_environment() -> ASGIApp:
-    """What the server runs: settings from `ENTENTE_...`."""
-    app = create_app(open_installation(Settings()))
+def from_environment(*, clock: Clock = system_clock) -> ASGIApp:
+    """What the server runs: settings from `ENTENTE_...`. Benchmarks give a clock of their own."""
+    app = create_app(open_installation(Settings(), clock=clock))
     _settle_memory()
     return app
 

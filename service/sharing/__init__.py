@@ -5,6 +5,7 @@
 | `gate` | the one way out: decide, render, record durably, then answer |
 | `asks` | what a partner can ask, and how each is prepared |
 | `copies` | what one partner gets of an item version |
+| `held`, `ahead` | copies that are held, and those made ready for a boundary before it |
 | `visibility` | when an item is visible to whom, written ahead |
 | `ledger` | leaves, heads and checkpoints, inside somebody's transaction |
 | `rotation` | another key for the logs |

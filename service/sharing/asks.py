@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from service.labels.label import Label
@@ -19,9 +19,10 @@ from service.labels.scheme import Scheme
 from service.policy import Outcome, Snapshot
 from service.releaselog.leaf import canonical, canonical_object, path_id
 from service.settings import PAGE_BYTES_MAX
-from service.sharing.copies import IN_PART, Copy, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
+from service.sharing.copies import IN_PART, ItemDecision, decide_item, decide_labels, render_copy, snapshot_end
 from service.sharing.cursors import Cursors, PlaceKind, binding_of
 from service.sharing.gate import Prepared, StoredFile, digest_of
+from service.sharing.held import Begun, Copies, Shown
 from service.sharing.personal import Q, parted, personal
 from service.sharing.policies import Policies, PolicyState
 from service.store import Connection, catalogue, search, visibility
@@ -34,44 +35,8 @@ from service.store.visibility import START, Listed, Place
 NOT_FOUND_BODY: Final = b'{"type":"about:blank","title":"Not Found","status":404}'
 PROBLEM_JSON: Final = "application/problem+json"
 JSON: Final = "application/json"
-_CACHED_BODY_MAX: Final = 1 << 16
+_LABELS_HELD: Final = 1 << 13
 _NO_LEVEL: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An item as a partner may have it now: its copy, and what a record says of it. Holds in `[from_at, until)` under `act`."""
-
-    act: int
-    from_at: int
-    until: int
-    copy: Copy
-    ref: str
-    version: int
-    outcome: str
-    record_item: bytes
-    record_labels: Mapping[str, bytes]
-    files: Mapping[str, tuple[StoredFile, str]]
-    answer: Prepared
-    """What a request for the item is answered with: its bytes and its record are the same each time."""
-
-
-class CopyCache:
-    """Copies rendered lately, by (partner, purpose, item). What it holds is checked against act and time at every use."""
-
-    def __init__(self, entries_max: int) -> None:
-        self._max: Final = entries_max
-        self._held: OrderedDict[tuple[str, str, str], Shown] = OrderedDict()
-
-    def get(self, key: tuple[str, str, str], *, act: int, at: int) -> Shown | None:
-        shown = self._held.get(key)
-        return shown if shown is not None and shown.act == act and shown.from_at <= at < shown.until else None
-
-    def put(self, key: tuple[str, str, str], shown: Shown) -> None:
-        if len(shown.copy.body) <= _CACHED_BODY_MAX and self._max:
-            self._held[key] = shown
-            while len(self._held) > self._max:
-                self._held.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +56,7 @@ class Asker:
 @dataclass(frozen=True, slots=True)
 class _Ask:
     asker: Asker
-    copies: CopyCache
+    copies: Copies
     route: str
     retry: tuple[str, bytes] | None
 
@@ -128,7 +93,10 @@ class ItemAsk(_Ask):
 
     def known(self, state: PolicyState, *, at: int) -> Prepared | None:
         shown = self.copies.get((self.partner, self.purpose, _segment_id(self.item)), act=state.act, at=at)
-        return None if shown is None else shown.answer
+        if shown is None:
+            return None
+        self.copies.note(self.item, self, shown.answer, at=at)
+        return shown.answer
 
     def prepare(self, connection: Connection, state: PolicyState, world: Policies, *, at: int) -> Prepared:
         item_id = _segment_id(self.item)
@@ -136,6 +104,7 @@ class ItemAsk(_Ask):
         shown = _shown_item(connection, state, world, self.copies, self.asker, item_id, snapshot, at=at)
         if isinstance(shown, _Absent):
             return _refusal("item", item_id, shown, state, snapshot, at=at)
+        self.copies.note(self.item, self, shown.answer, at=at)
         return shown.answer
 
 
@@ -208,7 +177,8 @@ class ListAsk(_Ask):
             after = cursors.open(self.since, PlaceKind.BOOKMARK, binding)
         snapshot = state.snapshot(moment_of(at))
         lane = visibility.lane_id(connection, self.partner, self.purpose)
-        listed, holding = self._listed(connection, state.bundle.scheme, lane=lane, at=at, after=after)
+        begin = max(after, self._begin(connection, state, lane=lane, at=at))
+        listed, holding = self._listed(connection, state.bundle.scheme, lane=lane, at=at, after=begin)
         page: Sequence[Listed] = listed[: self.limit]
         shown = _shown_page(connection, state, world, self.copies, self.asker, [line.item_id for line in page], snapshot, at=at)
         if holding is not None:
@@ -223,7 +193,7 @@ class ListAsk(_Ask):
         body = b"{" + b",".join(members) + b"}"
         query, texts = parted(self._query())
         ends = [snapshot_end(snapshot), *(line.until for line in page), *(one.until for one in shown.values())]
-        return Prepared(
+        prepared = Prepared(
             act=state.act,
             holds_from=at,
             holds_until=min(ends),
@@ -239,6 +209,21 @@ class ListAsk(_Ask):
             versions=tuple((item_id, one.version) for item_id, one in shown.items()),
             copies={one.copy.sha256: one.copy.body for one in shown.values()},
         )
+        phrases = None if self.sought is None else self.sought.phrases
+        what = (self.limit, self.levels, self.categories, phrases, self.cursor is None, self.since is None)
+        self.copies.note(what, self, prepared, at=at)
+        return prepared
+
+    def _begin(self, connection: Connection, state: PolicyState, *, lane: int, at: int) -> Place:
+        """A place before which nothing is in the list any more."""
+        place = self.copies.begun(lane, act=state.act, at=at)
+        if place is None:
+            found = visibility.first_to_come(connection, lane=lane, at=at)
+            if found is None:
+                return START
+            place, until = found
+            self.copies.put_begun(lane, Begun(state.act, at, until, place))
+        return place
 
     def _listed(
         self, connection: Connection, scheme: Scheme, *, lane: int, at: int, after: Place
@@ -327,7 +312,7 @@ def _shown_item(
     connection: Connection,
     state: PolicyState,
     world: Policies,
-    copies: CopyCache,
+    copies: Copies,
     asker: Asker,
     item_id: str,
     snapshot: Snapshot,
@@ -354,7 +339,7 @@ def _shown_page(
     connection: Connection,
     state: PolicyState,
     world: Policies,
-    copies: CopyCache,
+    copies: Copies,
     asker: Asker,
     item_ids: Sequence[str],
     snapshot: Snapshot,
@@ -429,11 +414,17 @@ def _face_items(items: Sequence[tuple[str, bytes]]) -> bytes:
 def _record_item(
     item_id: str, ref: str, version: int, portions: Sequence[str], labels: Sequence[Label], rules: Sequence[str]
 ) -> tuple[bytes, dict[str, bytes]]:
-    bodies = {label.digest().hex(): label.canonical() for label in labels}
+    bodies = dict(map(_named_label, labels))
     item = {
         "id": item_id, "ref": ref, "version": version, "portions": list(portions), "labels": sorted(bodies), "rules": list(rules),
     }  # fmt: skip
     return canonical(item), bodies
+
+
+@lru_cache(maxsize=_LABELS_HELD)
+def _named_label(label: Label) -> tuple[str, bytes]:
+    """A label as records have it: under its digest."""
+    return label.digest().hex(), label.canonical()
 
 
 def _record(
@@ -475,4 +466,4 @@ def _refusal(
 
 _NOT_FOUND_SHA256: Final = hashlib.sha256(NOT_FOUND_BODY).digest()
 
-__all__ = ["IN_PART", "Asker", "CopyCache", "FileAsk", "ItemAsk", "ListAsk"]
+__all__ = ["IN_PART", "Asker", "FileAsk", "ItemAsk", "ListAsk"]

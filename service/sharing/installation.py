@@ -25,11 +25,12 @@ from service.identity.tokens import EmbeddedIssuer, TokenVerifier, TrustSource
 from service.policy import read_bundle
 from service.settings import IDEMPOTENCY_HOURS, Settings
 from service.sharing.acts import MACHINE, Actor, Acts, officers_draft
-from service.sharing.asks import CopyCache
+from service.sharing.ahead import Ahead
 from service.sharing.compaction import Compactor
 from service.sharing.cursors import Cursors
 from service.sharing.examination import Examiner
 from service.sharing.gate import Clock, Gate
+from service.sharing.held import CopyCache
 from service.sharing.highwater import Highwater, Keeper, Shortfall, path_of, refusal
 from service.sharing.ledger import OFFICERS, Ledger
 from service.sharing.personal import REASON, personal
@@ -85,6 +86,7 @@ class Installation:
     rates: Rates
     cursors: Cursors
     copies: CopyCache
+    ahead: Ahead
     close: Callable[[], None]
 
     def published(self) -> bool:
@@ -93,11 +95,13 @@ class Installation:
             return self.world.in_force(connection)
 
     def start(self) -> None:
-        """Begin to serve: the writer of the log, the clock of the root log, and what keeps high-water mark and search index."""
+        """Begin to serve: the writer of the log, the clock of the root log, what keeps high-water mark and search index, and what prepares
+        copies ahead."""
         self.gate.start()
         self.root_clock.start()
         self.keeper.start()
         self.compactor.start()
+        self.ahead.start()
 
     def note_missing_mark(self, actor: Actor) -> None:
         """Put on record that there is no high-water mark beside a log that is not empty, and begin a new one. Once, when serving begins."""
@@ -206,6 +210,8 @@ def open_installation(
     root_clock = RootClock(rootlog, interval_seconds=settings.root_interval_seconds, after=witnessing.submit)
 
     compactor = Compactor(database)
+    copies = CopyCache(settings.copies_cached_max)
+    ahead = Ahead(database=database, world=world, clock=clock, copies=copies)
 
     def close() -> None:
         # The gate first: the last root is of what was last released.
@@ -213,6 +219,7 @@ def open_installation(
         root_clock.stop()
         keeper.stop()
         compactor.stop()
+        ahead.stop()
         # A mark that is missing stays so until serving begins, which says it on record.
         if ledger.refusal is None and highwater.path.exists():
             keeper.keep()
@@ -246,7 +253,8 @@ def open_installation(
         secrets=SecretAuthenticator(directory, issuer=instance.name, hasher=hasher),
         rates=Rates(rate_per_second=settings.rate_per_second, burst=settings.rate_burst),
         cursors=Cursors(cursor_key),
-        copies=CopyCache(settings.copies_cached_max),
+        copies=copies,
+        ahead=ahead,
         close=close,
     )
 

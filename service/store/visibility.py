@@ -43,7 +43,7 @@ class Offer:
     categories: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A place in the order of a list: after this item."""
 
@@ -227,6 +227,23 @@ def page(
             line = lines.get((visible_since, item_id))
             lines[visible_since, item_id] = Listed(item_id, visible_since, until if line is None else min(until, line.until))
     return [lines[key] for key in sorted(lines)[:limit]]
+
+
+_FIRST: Final = text(
+    "SELECT visible_since, item_id, until FROM offer WHERE lane_id = :lane AND until > :at ORDER BY visible_since, item_id LIMIT 1"
+)
+
+
+def first_to_come(connection: Connection, *, lane: int, at: int) -> tuple[Place, int] | None:
+    """A place in a lane's list before which all has ended, and how long that is worth knowing: until when what stands first there is
+    offered. None where nothing is offered from `at` on.
+
+    It goes on being such a place until another act. A day on which many labels change leaves as many offers that have ended, and a page
+    that begins before them walks over every one.
+    """
+    row = connection.execute(_FIRST, {"lane": lane, "at": at}).one_or_none()
+    # Behind the place stand what is first, and at most some of what has ended.
+    return None if row is None else (Place(row.visible_since, row.item_id[:-1]), row.until)
 
 
 _UNSHARED: Final = """

@@ -28,7 +28,7 @@ from pathlib import Path
 import uvloop
 from starlette.types import ASGIApp
 
-from service.app import create_app
+from service.app import from_environment
 from service.identity.clients import Role
 from service.labels.label import Label
 from service.policy import read_directory
@@ -54,7 +54,7 @@ _BEGINS = "p, AGR-0099, allow, release, JPN, *, CONFIDENTIAL, *, none, *, 2027-0
 def app() -> ASGIApp:
     """What the server runs: the clock of `BENCH_BEFORE_MIDNIGHT`, in seconds since the epoch at which it is midnight."""
     shift = MIDNIGHT - datetime.fromtimestamp(float(os.environ["BENCH_MIDNIGHT_AT"]), UTC)
-    return create_app(open_installation(Settings(), clock=lambda: datetime.now(UTC) + shift))
+    return from_environment(clock=lambda: datetime.now(UTC) + shift)
 
 
 def run(*, boundaries: int, rounds: int) -> None:

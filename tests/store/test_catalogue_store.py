@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -392,6 +393,40 @@ def test_pages_with_any_filters_are_the_lines_that_match_in_order_without_gap_or
             seen += [(one.visible_since, one.item_id) for one in page]
             after = visibility.Place(page[-1].visible_since, page[-1].item_id)
         assert seen == expected
+
+
+STRETCHES = st.lists(st.sets(st.integers(0, 8), min_size=2, max_size=4).map(sorted), max_size=8)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(STRETCHES, st.integers(0, 9), st.randoms(use_true_random=False))
+def test_before_the_first_to_come_everything_has_ended_and_what_stands_there_is_offered_longest_unseen(
+    database: Database, bounds: list[list[int]], at: int, chance: Random
+) -> None:
+    lane = 7
+    offers = [
+        (lane, f"{number}-of-the-test", [
+            offer(chance.randint(0, begin), from_at=begin, until=end) for begin, end in zip(moments[::2], moments[1::2], strict=False)
+        ])
+        for number, moments in enumerate(bounds)
+    ]  # fmt: skip
+    with database.acting() as connection:
+        visibility.clear(connection)
+        visibility.replace_offers(connection, [*offers, (8, "other", [offer(0)])])
+        found = visibility.first_to_come(connection, lane=lane, at=at)
+        to_come = [(one.visible_since, item, one.until) for _, item, own in offers for one in own if one.until > at]
+        if found is None:
+            assert to_come == []
+            return
+        place, until = found
+        first = min(to_come)
+        assert until == first[2] and place < visibility.Place(*first[:2])
+        for later in range(at, 10):
+            own = visibility.page(connection, lane=lane, at=later, after=visibility.START, limit=99)
+            assert visibility.page(connection, lane=lane, at=later, after=place, limit=99) == own
+        ended = sum(visibility.Place(one.visible_since, item) > place for _, item, own in offers for one in own if one.until <= at)
+        later_ones = sum((one.visible_since, item) > first[:2] for _, item, own in offers for one in own if one.until <= at)
+        assert ended <= later_ones + 1, "the place is far before what stands first"
 
 
 def test_the_evidence_of_an_item_is_one_row_however_many_labels_it_has(database: Database) -> None:

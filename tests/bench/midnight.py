@@ -7,21 +7,25 @@ takes a clock).
 
 The load is steady: so many requests a second on loopback, each sent at its time whether or not the one before was answered, over
 connections of their own: first pages, pages by level, items, and searches. What is told is the time to the whole answer, from when it
-was due, so that a stall is felt by all that come in it.
+was due, so that a stall is felt by all that come in it. A process beside them does nothing but sleep, and tells when it woke up late: then
+it was the machine that stood still.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import json
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,7 +48,9 @@ from tests.bench.servers import REPOSITORY, server
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 PORTIONS = 8
 SECONDS = 60
-A_SECOND = 20
+A_SECOND = 60
+_UNMEASURED_SECONDS = 10
+_STOOD_STILL_SECONDS = 0.05
 _CONNECTIONS = 8
 _BATCH = 1000
 _ENDS = "p, AGR-0098, allow, release, JPN, *, CONFIDENTIAL, *, none, *, 2020-01-01, 2027-01-01, bench\n"
@@ -65,16 +71,20 @@ def run(*, boundaries: int, rounds: int) -> None:
             changing = _build(data, boundaries // PORTIONS)
             print(f"  built {changing} labels that change at midnight in {time.perf_counter() - began:.0f} s", flush=True)
             # The server starts, and is asked for a while, before what is measured begins.
-            midnight_at = time.time() + SECONDS + 25
+            midnight_at = time.time() + SECONDS + _UNMEASURED_SECONDS + 25
             quiet = {"ENTENTE_RATE_PER_SECOND": "1000000", "ENTENTE_RATE_BURST": "10000000", "BENCH_MIDNIGHT_AT": str(midnight_at)}
             with server("tests.bench.midnight:app", factory=True, ENTENTE_DATA=str(data), **quiet) as port:
                 token = _token(data, MIDNIGHT - timedelta(seconds=midnight_at - time.time()))
-                before, after = uvloop.run(_steadily(port, token, midnight_at))
+                with _sleeper() as stood_still:
+                    before, after = uvloop.run(_steadily(port, token, midnight_at))
         print(f"midnight {number}: {boundaries} labels, {A_SECOND} requests a second", flush=True)
         for name, times in (("the minute before", before), ("the minute after", after)):
             print(f"  {name}: {_told(list(times))}; the slowest {1000 * max(times):.1f} ms", flush=True)
         first = after[: 3 * A_SECOND]
         print(f"  the first three seconds after: {_told(first)}; the slowest {1000 * max(first):.1f} ms", flush=True)
+        for name, first_second in (("before", -SECONDS), ("after", 0)):
+            own = [f"{1000 * late:.0f}" for at, late in stood_still if first_second <= at - midnight_at < first_second + SECONDS]
+            print(f"  the machine stood still in the minute {name}: {', '.join(own) or 'never'} ms", flush=True)
         print(f"  p99 {1000 * (_quantile(after) - _quantile(before)):+.1f} ms", flush=True)
 
 
@@ -88,6 +98,9 @@ def _quantile(seconds: list[float]) -> float:
 
 async def _steadily(port: int, token: str, midnight_at: float) -> tuple[list[float], list[float]]:
     """Seconds that each request took, of the minutes before and after."""
+    # What building the store left behind is not looked through for garbage while somebody waits for an answer to be read.
+    gc.collect()
+    gc.freeze()
     first = await _get(port, token, "/v1/items?limit=100")
     ids = [item["id"] for item in json.loads(first)["items"]]
     paths: list[Callable[[int], str]] = [
@@ -111,13 +124,39 @@ async def _steadily(port: int, token: str, midnight_at: float) -> tuple[list[flo
         free.put_nowait(connection)
 
     asked = []
-    for number in range(2 * SECONDS * A_SECOND):
-        due = midnight_at - SECONDS + number / A_SECOND
+    # The first seconds of a load are not those of a server that is asked all day.
+    for number in range((_UNMEASURED_SECONDS + 2 * SECONDS) * A_SECOND):
+        due = midnight_at - SECONDS - _UNMEASURED_SECONDS + number / A_SECOND
         await asyncio.sleep(max(0.0, due - time.time()))
         asked.append(asyncio.create_task(ask(number, due)))
     await asyncio.gather(*asked)
     taken.sort()
-    return [each for due, each in taken if due < midnight_at], [each for due, each in taken if due >= midnight_at]
+    before = [each for due, each in taken if midnight_at - SECONDS <= due < midnight_at]
+    return before, [each for due, each in taken if due >= midnight_at]
+
+
+_SLEEPER = """
+import sys, time
+while True:
+    began = time.time()
+    time.sleep(0.01)
+    late = time.time() - began - 0.01
+    if late > float(sys.argv[1]):
+        print(began, late, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def _sleeper() -> Iterator[list[tuple[float, float]]]:
+    """When a process that only sleeps woke up late, and by how many seconds: to be read afterwards."""
+    told: list[tuple[float, float]] = []
+    process = subprocess.Popen([sys.executable, "-c", _SLEEPER, str(_STOOD_STILL_SECONDS)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield told
+    finally:
+        process.terminate()
+        written, _ = process.communicate()
+        told += [(float(at), float(late)) for at, late in (line.split() for line in written.splitlines())]
 
 
 async def _get(port: int, token: str, path: str) -> bytes:

@@ -152,6 +152,7 @@ class Database:
             raise Busy("the database cannot be reached") from error
         except DBAPIError as error:
             raise Broken("the database cannot be opened: it is damaged, or not a database") from error
+        locked_out = False
         try:
             try:
                 if self.postgres:
@@ -162,7 +163,8 @@ class Database:
                 connection.commit()
             except BaseException as error:
                 _roll_back(connection)
-                if _opened_for_reading_only(error):
+                locked_out = _locked_out(error)
+                if locked_out or _opened_for_reading_only(error):
                     connection.invalidate()
                 raise
         except OperationalError as error:
@@ -176,6 +178,8 @@ class Database:
             raise
         finally:
             connection.close()
+            if locked_out:
+                self.engine.dispose()
 
 
 def _roll_back(connection: Connection) -> None:
@@ -188,8 +192,18 @@ def _roll_back(connection: Connection) -> None:
 def _opened_for_reading_only(error: BaseException) -> bool:
     # Where the database file cannot be opened for writing, be it for a moment, SQLite opens it for reading and says nothing. Such a
     # connection would refuse every commit for as long as the pool keeps it.
-    original = error.orig if isinstance(error, DBAPIError) else None
-    return isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
+    return isinstance(error, DBAPIError) and _sqlite_code(error) == sqlite3.SQLITE_READONLY
+
+
+def _locked_out(error: BaseException) -> bool:
+    # Where the disk fails as a lock is given back, SQLite says nothing, and keeps it in this process for as long as the connection lives
+    # that had it: be it this one or one that is idle. All of these are closed, so that whoever comes next is not locked out for good.
+    return isinstance(error, DBAPIError) and _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    """What SQLite said, without the details; 0 where it was not SQLite."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF if isinstance(error.orig, sqlite3.Error) else 0
 
 
 def _begin_postgres(connection: Connection, begin: str) -> None:

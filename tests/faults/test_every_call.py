@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import Small, small
-from tests.support.faults_calls import FAULTS, Plan, calls_of_a_commit, cut, cuts, inject, record
+from tests.support.faults_calls import FAULTS, Plan, calls_of_a_commit, cut, cuts, inject, locks_given_back, record
 from tests.support.faults_forks import Forks, check
 
 ASKS = 4
 PLACES = 36
 CUTS = 40
 KILLS = 60
+WRITER, READERS = 120, (123, 124, 125, 126, 127)
+"""Bytes of SQLite's shared memory that are locked by who writes, and by who sets a mark to read by (its WAL format, section 2.3.1)."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,16 @@ def test_a_call_that_fails_refuses_one_request_and_loses_no_record(forks: tuple[
     assert all(summary.happened[fault] > 5 for fault in FAULTS)
     assert summary.bodies > summary.tried
     assert summary.refused > 0 and summary.killed > 0
+
+
+def test_a_lock_that_could_not_be_given_back_locks_nobody_out_for_good(forks: tuple[Small, Forks, Path]) -> None:
+    """SQLite says nothing of it and keeps the lock in the process while the connection lives. One request is refused at most."""
+    world, forking, folder = forks
+    places = locks_given_back(forking, world.installation.settings.data, folder, asks=ASKS)
+    assert {WRITER, *READERS} & places.keys() > {WRITER}
+    chosen = [place for byte in (WRITER, *READERS) for place in places.get(byte, [])[:3]]
+    summary = inject(world, forking, folder, [("error=EIO", "fcntl", place) for place in sorted(chosen)], asks=ASKS, seed=6_000)
+    assert summary.happened["error=EIO"] > len(chosen) // 2 and summary.bodies > summary.tried
 
 
 def test_what_was_answered_before_the_power_went_is_on_record(forks: tuple[Small, Forks, Path]) -> None:

@@ -27,6 +27,7 @@ CALLS: Final = ("pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate", "fcn
 """What a commit does to its files; each that a trace shows is tried."""
 SECTOR_BYTES: Final = 512
 _CALL: Final = re.compile(r"(\w+)\(")
+_LOCK: Final = re.compile(r"-shm>, F_SETLK, \{l_type=F_(?P<kind>WR|UN|RD)LCK, .*l_start=(?P<byte>\d+)")
 
 
 def traced(forks: Forks, plan: Plan, files: Sequence[Path], trace: Path, *arguments: str) -> tuple[Told, str]:
@@ -100,6 +101,24 @@ def inject(
     assert told.refused == []
     check(world.installation, told, keyed, whole=True)
     return summary
+
+
+def locks_given_back(forks: Forks, data: Path, folder: Path, *, asks: int) -> dict[int, list[int]]:
+    """Of a child that is left alone, which of its `fcntl` calls give back a lock to write, by byte of the shared memory's file."""
+    _, trace = traced(forks, Plan(asks=asks, wait=True, seed=1), database_files(data), folder / "locks", "-e", "trace=fcntl")
+    found: dict[int, list[int]] = {}
+    held: set[int] = set()
+    for place, line in enumerate((line for line in trace.splitlines() if line.startswith("fcntl(")), start=1):
+        match = _LOCK.search(line)
+        if match is None:
+            continue
+        byte = int(match["byte"])
+        if match["kind"] == "WR":
+            held.add(byte)
+        elif match["kind"] == "UN" and byte in held:
+            held.discard(byte)
+            found.setdefault(byte, []).append(place)
+    return found
 
 
 # --- the power goes -------------------------------------------------------------------------------------------------------

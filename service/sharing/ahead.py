@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 AHEAD: Final = timedelta(minutes=10)
 """How long before a boundary what ends at it is prepared anew."""
 ASKED_WITHIN: Final = timedelta(hours=1)
-"""Who asked longer ago is not expected back at the boundary."""
+"""Who asked longer ago is not expected back at the boundary, and what was asked is forgotten."""
 _OFTEN_SECONDS: Final = 2.0
 _OF_THE_TIME: Final = 0.1
 """The part of the time that this may take while there is something to do: requests use the same interpreter."""
@@ -85,7 +85,7 @@ class Ahead:
         if state is None:
             return False
         now = max(micros(self._clock()), state.at)
-        noted = self._copies.noted()
+        noted = self._copies.noted(since=now - ASKED_WITHIN // _MICROSECOND)
         due = self._next(noted, state.act, now)
         if due is None:
             return False
@@ -111,7 +111,6 @@ class Ahead:
             if boundary is None or boundary - now > AHEAD // _MICROSECOND:
                 continue
             for what, one in asks.items():
-                late = now - one.asked_at > ASKED_WITHIN // _MICROSECOND
-                if not late and self._done.get((lane, what)) != (act, boundary) and (due is None or one.asked_at > due[0]):
+                if self._done.get((lane, what)) != (act, boundary) and (due is None or one.asked_at > due[0]):
                     due = (one.asked_at, lane, what, boundary)
         return None if due is None else due[1:]

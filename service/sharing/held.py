@@ -140,10 +140,13 @@ class CopyCache:
             while len(asks) > ASKS_NOTED_MAX:
                 asks.popitem(last=False)
 
-    def noted(self) -> dict[tuple[str, str], dict[Hashable, Noted]]:
-        """What was asked lately, by (partner, purpose), the latest last."""
+    def noted(self, *, since: int) -> dict[tuple[str, str], dict[Hashable, Noted]]:
+        """What was asked since a time, by (partner, purpose), the latest last. What was asked before it is not kept: words may be in it."""
         with self._noting:
-            return {lane: dict(asks) for lane, asks in self._noted.items()}
+            for asks in self._noted.values():
+                while asks and next(iter(asks.values())).asked_at < since:
+                    asks.popitem(last=False)
+            return {lane: dict(asks) for lane, asks in self._noted.items() if asks}
 
     def forget(self, lane: tuple[str, str], what: Hashable) -> None:
         """Note no more that this was asked."""

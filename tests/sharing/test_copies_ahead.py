@@ -162,12 +162,14 @@ def test_boundary_after_boundary_the_copy_in_force_is_kept_beside_the_one_made_r
 def test_what_is_not_expected_back_or_far_ahead_is_not_prepared(world: World) -> None:
     world.store(item("far", STAYS, OPENS))
     world.clock.now = MIDNIGHT - AHEAD - ASKED_WITHIN - timedelta(microseconds=1)
-    world.shown(world.list_ask("JPN", limit=1))
+    world.shown(world.list_ask("JPN", q="harbour", sought=read_query("harbour")))
     world.clock.now = MIDNIGHT - AHEAD - timedelta(microseconds=1)
     world.shown(world.list_ask("JPN"))
     assert prepared_all(world) == 0
+    assert len(world.installation.copies._noted["JPN", "none"]) == 2
     world.clock.now = MIDNIGHT - AHEAD
     assert prepared_all(world) == 1
+    assert len(world.installation.copies._noted["JPN", "none"]) == 1, "words asked for an hour ago are still held"
     # Another act, and it would be worth preparing again; but nobody asked since.
     world.store(item("other", STAYS))
     assert prepared_all(world) == 0
@@ -179,24 +181,24 @@ def test_no_answer_is_noted_for_an_officer_or_a_refusal_and_a_partner_puts_out_i
     world.shown(world.item_ask("JPN", "absent"))
     ask = world.list_ask("JPN")
     world.shown(replace(ask, asker=replace(ask.asker, log="officers", look="look.view")))
-    assert copies.noted() == {}
+    assert copies.noted(since=0) == {}
     world.shown(world.item_ask("IND", ids[0]))
     for number in range(1, 101):
         world.shown(world.list_ask("JPN", limit=number))
         world.shown(world.list_ask("JPN", limit=number, levels=("SECRET",)))
         world.shown(world.list_ask("JPN", limit=number, levels=("CONFIDENTIAL",)))
-    noted = copies.noted()
+    noted = copies.noted(since=0)
     assert (len(noted["JPN", "none"]), len(noted["IND", "none"])) == (ASKS_NOTED_MAX, 1)
 
 
 def test_a_cursor_that_is_good_no_more_is_let_go_of(world: World) -> None:
     loaded(world)
     world.shown(world.list_ask("JPN", limit=1))
-    ((what, noted),) = world.installation.copies.noted()["JPN", "none"].items()
+    ((what, noted),) = world.installation.copies.noted(since=0)["JPN", "none"].items()
     assert isinstance(noted.ask, asks.ListAsk)
     world.installation.copies._noted["JPN", "none"][what] = replace(noted, ask=replace(noted.ask, cursor="x" * 40))
     assert world.installation.ahead.prepare_next()
-    assert world.installation.copies.noted()["JPN", "none"] == {}
+    assert world.installation.copies.noted(since=0) == {}
 
 
 def test_a_page_does_not_walk_over_what_has_ended(world: World) -> None:

@@ -34,21 +34,22 @@ def verify(data: Data = None, policies: Policies = None, token: Token = "", as_j
         # Recorded afterwards, and only where all holds: to append to a log that may not would write over what is evidence now.
         # Nor where nothing may be signed, as the database is not the newest (`log restored`).
         if report.ok and refusal is None:
-            installation.acts.look("log.verify", MACHINE_HERE, [], {"entries": sum(size for _, size, _ in report.logs)})
+            installation.acts.look("log.verify", MACHINE_HERE, [], {"entries": sum(log.size for log in report.logs)})
     if as_json:
         say(
             {
                 "ok": report.ok and refusal is None,
                 "refusal": refusal,
-                "logs": [{"log": name, "size": size, "root": root} for name, size, root in report.logs],
+                "logs": [{"log": log.name, "size": log.size, "root": log.root, "pruned": log.pruned} for log in report.logs],
                 "problem": None
                 if problem is None
                 else {"log": problem.log, "index": problem.index, "code": problem.code, "message": problem.message},
             }
         )
     else:
-        for name, size, root in report.logs:
-            say(f"{name}: {size} {'entry' if size == 1 else 'entries'}, root {root}")
+        for log in report.logs:
+            pruned = f", {log.pruned} of them pruned" if log.pruned else ""
+            say(f"{log.name}: {log.size} {'entry' if log.size == 1 else 'entries'}{pruned}, root {log.root}")
         if problem is not None:
             place = f"{problem.log}: entry {problem.index}" if problem.index is not None else problem.log
             say(f"{place}: {problem.code}: {problem.message}")

@@ -34,11 +34,12 @@ _STEP: Final = 1000
 
 
 class LogFound(NamedTuple):
-    """A log as it was found: entries read, and the root (hex) derived from them."""
+    """A log as it was found: its entries, the root (hex) derived from them, and of how many only the hashes were there to read."""
 
     name: str
     size: int
     root: str
+    pruned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def verify_all(installation: Installation) -> VerificationReport:
                 # Its origin line is stored too, and no key can be named after this one.
                 return VerificationReport(tuple(found), Problem(head.name, None, "checkpoint", str(error)))
             derived[head.id] = verdict.roots
-            found.append(LogFound(head.name, verdict.size, verdict.root.hex()))
+            pruned = sum(tile.stop - tile.start for tile in prunes.tiles(connection, head.id))
+            found.append(LogFound(head.name, verdict.size, verdict.root.hex(), pruned))
             if verdict.fault is not None:
                 fault = verdict.fault
                 message = f"expected {fault.expected}, found {fault.found}"

@@ -58,4 +58,7 @@ def test_two_auditors_prune_from_the_command_line(demo: Home, monkeypatch: pytes
     assert (done.exit_code, done.stdout.startswith("pruned 256 entries, event ")) == (0, True), done.output
     listed = demo.run("log", "prune", "list", token=first).stdout
     assert "; approved at " in listed and "  AUS: entries 0 to 255\n" in listed
-    assert demo.run("log", "verify").exit_code == 0
+    verified = demo.run("log", "verify")
+    assert (verified.exit_code, "\nAUS: 257 entries, 256 of them pruned, root " in f"\n{verified.stdout}") == (0, True)
+    told = {log["log"]: log["pruned"] for log in json.loads(demo.run("log", "verify", "--json").stdout)["logs"]}
+    assert told["AUS"] == 256 and sum(told.values()) == 256

@@ -9,7 +9,6 @@ time as any copy, and where an act comes between, it is worth nothing and is mad
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Hashable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import Final
 
 from service.errors import Rejected, ServiceError
 from service.sharing.asks import ItemAsk, ListAsk
+from service.sharing.beside import Beside
 from service.sharing.gate import Clock
 from service.sharing.held import CopiesAhead, CopyCache, Noted
 from service.sharing.policies import Policies
@@ -38,10 +38,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _Lane = tuple[str, str]
 
 
-class Ahead:
+class Ahead(Beside):
     """`start` it once in each worker, and `stop` it."""
 
     def __init__(self, *, database: Database, world: Policies, clock: Clock, copies: CopyCache) -> None:
+        super().__init__("copies-ahead", self._prepare, first=_OFTEN_SECONDS)
         self._database: Final = database
         self._world: Final = world
         self._clock: Final = clock
@@ -49,30 +50,15 @@ class Ahead:
         self._view: Final = CopiesAhead(copies)
         self._done: dict[tuple[_Lane, Hashable], tuple[int, int]] = {}
         """The act and the boundary for which each was prepared."""
-        self._stopped: Final = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, name="copies-ahead", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        wait = _OFTEN_SECONDS
-        while not self._stopped.wait(wait):
-            began = time.monotonic()
-            try:
-                found = self.prepare_next()
-            except ServiceError as error:
-                log.info("nothing was prepared ahead: %s", error)
-                found = False
-            wait = (time.monotonic() - began) / _OF_THE_TIME if found else _OFTEN_SECONDS
+    def _prepare(self) -> float:
+        began = time.monotonic()
+        try:
+            found = self.prepare_next()
+        except ServiceError as error:
+            log.info("nothing was prepared ahead: %s", error)
+            found = False
+        return (time.monotonic() - began) / _OF_THE_TIME if found else _OFTEN_SECONDS
 
     def prepare_next(self) -> bool:
         """Prepare one of those that were asked lately for the boundary before it; whether there was one.

@@ -13,6 +13,7 @@ import time
 from typing import Final
 
 from service.errors import Busy, ServiceError
+from service.sharing.beside import Beside
 from service.store import Database, search
 
 log = logging.getLogger(__name__)
@@ -50,28 +51,16 @@ def compact(database: Database, *, stopped: threading.Event | None = None) -> No
         log.info("the search index is put together later: the database is busy")
 
 
-class Compactor:
+class Compactor(Beside):
     """Does it every hour while a service runs, in a thread of its own."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__("search-compaction", self._compact, first=COMPACT_SECONDS)
         self._database: Final = database
-        self._stopped: Final = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, name="search-compaction", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        while not self._stopped.wait(COMPACT_SECONDS):
-            try:
-                compact(self._database, stopped=self._stopped)
-            except ServiceError as error:
-                log.warning("the search index was not put together: %s", error)
+    def _compact(self) -> float:
+        try:
+            compact(self._database, stopped=self.stopped)
+        except ServiceError as error:
+            log.warning("the search index was not put together: %s", error)
+        return COMPACT_SECONDS

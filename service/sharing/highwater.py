@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import secrets
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from service.errors import Broken, ServiceError
 from service.releaselog.leaf import canonical
 from service.releaselog.merkle import subtree_roots
 from service.settings import Settings
+from service.sharing.beside import Beside
 from service.store import Connection, Database, logs, policies
 from service.store.logs import Head
 
@@ -219,7 +219,7 @@ def refusal(shortfalls: Sequence[Shortfall], path: Path) -> str | None:
     )
 
 
-class Keeper:
+class Keeper(Beside):
     """Keeps the mark of a running service up to date, in a thread of its own, and notices a database exchanged under it.
 
     Args:
@@ -227,21 +227,9 @@ class Keeper:
     """
 
     def __init__(self, highwater: Highwater, *, refuse: Callable[[str], None]) -> None:
+        super().__init__("high-water-mark", self._keep_again, first=KEEP_SECONDS)
         self._highwater: Final = highwater
         self._refuse: Final = refuse
-        self._stopped: Final = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, name="high-water-mark", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def keep(self) -> None:
         """Once, now. A mark that cannot be written is told to the operator and does not stop the service: the log itself is durable."""
@@ -255,9 +243,9 @@ class Keeper:
         except ServiceError as error:
             log.warning("the high-water mark was not kept: %s", error)
 
-    def _run(self) -> None:
-        while not self._stopped.wait(KEEP_SECONDS):
-            self.keep()
+    def _keep_again(self) -> float:
+        self.keep()
+        return KEEP_SECONDS
 
 
 def _shortfall(connection: Connection, head: Head | None, name: str, reached: Reached) -> Shortfall | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -189,6 +190,26 @@ def test_no_answer_is_noted_for_an_officer_or_a_refusal_and_a_partner_puts_out_i
         world.shown(world.list_ask("JPN", limit=number, levels=("CONFIDENTIAL",)))
     noted = copies.noted(since=0)
     assert (len(noted["JPN", "none"]), len(noted["IND", "none"])) == (ASKS_NOTED_MAX, 1)
+
+
+def test_a_service_that_runs_prepares_by_itself_until_it_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = loaded(world)
+    installation = world.installation
+    prepared = threading.Event()
+    put_ahead = installation.copies.put_ahead
+
+    def watched(*args: Any) -> None:
+        put_ahead(*args)
+        prepared.set()
+
+    monkeypatch.setattr(installation.copies, "put_ahead", watched)
+    monkeypatch.setattr(installation.ahead, "_first", 0.01)
+    world.shown(world.item_ask("JPN", ids[0]))
+    installation.start()
+    running = {thread for thread in threading.enumerate() if thread.name == "copies-ahead"}
+    assert len(running) == 1 and prepared.wait(60)
+    installation.close()
+    assert not any(thread.is_alive() for thread in running)
 
 
 def test_a_cursor_that_is_good_no_more_is_let_go_of(world: World) -> None:

@@ -58,18 +58,18 @@ import re
 import sys
 import zipfile
 from array import array
-from binascii import unhexlify
-from collections.abc import Callable, Iterable, Iterator
+from binascii import hexlify, unhexlify
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = 0, 1, 2, 3, 4
 FORMAT = "entente-export/1"
 OWN_LOGS = ("officers", "root")
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 TILE = 256
 LEAF_BYTES_MAX = 65_535
 INTEGER_MAX = (1 << 53) - 1
@@ -197,14 +197,21 @@ class Hashed:
             self.length += len(block)
             yield block
 
-    def lines(self) -> Iterator[bytes]:
+    def line_blocks(self) -> Iterator[list[bytes]]:
+        """Lines, some at a time."""
         rest = b""
         for block in self.blocks():
-            lines = (rest + block).split(b"\n")
+            lines = block.split(b"\n")
+            lines[0] = rest + lines[0]
             rest = lines.pop()
-            yield from lines
+            if lines:
+                yield lines
         if rest:
             raise DoesNotHold(f"a file of lines ends within a line: `{shown(rest)}`")
+
+    def lines(self) -> Iterator[bytes]:
+        for lines in self.line_blocks():
+            yield from lines
 
     def drain(self) -> None:
         for _ in self.blocks():
@@ -262,8 +269,8 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
         entry_lines, gap_lines = Hashed(entries_file), Hashed(gaps_file)
         ids = EventIds()
         reader = EntryReader(ids, bundles)
-        entries = reader.read(entry_lines.lines())
-        entry = next(entries, None)
+        runs = reader.read(entry_lines.line_blocks())
+        run = next(runs, None)
         gaps = (gap_of(line) for line in gap_lines.lines())
         waiting = next(gaps, None)
         for log in logs:
@@ -277,19 +284,21 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
                 while points and points[0] <= place:
                     if (point := points.pop(0)) == place:
                         compare.at(log.log, point, tree.edge_root())
+                while gone and gone[0].stop <= place:
+                    gone.pop(0)
                 if waiting is not None and waiting.log == log.log and waiting.start == place:
                     tree.leave_out(waiting)
                     waiting = next(gaps, None)
-                elif entry is not None and entry.place == place and entry.log == name:
-                    while gone and gone[0].stop <= place:
-                        gone.pop(0)
+                elif run is not None and run.start == place and run.log == name:
                     if gone and gone[0].start <= place:
-                        raise DoesNotHold(f"{named(entry)}: shown, and pruned as the manifest says")
-                    tree.show(entry.leaf_hash)
-                    included += 1
-                    entry = next(entries, None)
+                        raise DoesNotHold(f"{named(run)}: shown, and pruned as the manifest says")
+                    # As far as nothing else is to be looked at.
+                    hashes = run.hashes[: min([log.size, *points[:1], *[one.start for one in gone[:1]]]) - place]
+                    tree.show(hashes)
+                    included += len(hashes)
+                    run = run.after(len(hashes)) if len(hashes) < len(run.hashes) else next(runs, None)
                 else:
-                    raise DoesNotHold(missing(log.log, place, entry, waiting))
+                    raise DoesNotHold(missing(log.log, place, run, waiting))
             # Everything is accounted for: entries by themselves, and runs of others by hashes of their subtrees.
             if tree.root() != log.root:
                 raise DoesNotHold(
@@ -304,8 +313,8 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
                 )
             left_out = f"{tree.left_out} left out{of_which_pruned(log)}"
             report.say(f"log {log.log}: {log.size} entries, {included} shown, {left_out}, root {log.root.hex()}, {heads[log.log]}")
-        if entry is not None:
-            raise DoesNotHold(f"{named(entry)}: an entry too many")
+        if run is not None:
+            raise DoesNotHold(f"{named(run)}: an entry too many")
         if waiting is not None:
             raise DoesNotHold(f"log {waiting.log}: a gap at {waiting.start} too many")
         check_file("entries.jsonl", entry_lines, *listed["entries.jsonl"])
@@ -397,10 +406,10 @@ def check_file(name: str, hashed: Hashed, length: object, digest: object) -> Non
         raise DoesNotHold(f"file `{name}` has {hashed.length} bytes and digest {hashed.digest()}, the manifest says {length} and {digest}")
 
 
-def missing(log: str, place: int, entry: Entry | None, gap: Gap | None) -> str:
+def missing(log: str, place: int, run: Run | None, gap: Gap | None) -> str:
     """What is wrong where the next entry of a log is neither shown nor left out."""
-    if entry is not None and entry.log.decode() == log:
-        return f"{named(entry)}: out of place, entry {place} was to come, and is neither shown nor left out"
+    if run is not None and run.log.decode() == log:
+        return f"{named(run)}: out of place, entry {place} was to come, and is neither shown nor left out"
     if gap is not None and gap.log == log:
         return f"log {log}: a gap at {gap.start}, expected entry {place}, which is neither shown nor left out"
     return f"log {log}, entry {place}: neither shown nor left out"
@@ -416,7 +425,7 @@ def repeated_event(export: Export, hashes: set[int]) -> str:
                 entry = read_entry(line)
                 place = f"log {entry.log.decode()}, entry {entry.place}"
                 if found[1] in first:
-                    return f"{named(entry)}: this event id is that of {first[found[1]]} too"
+                    return f"{named(run_of(entry))}: this event id is that of {first[found[1]]} too"
                 first[found[1]] = place
     return "an event id is used twice"
 
@@ -453,18 +462,30 @@ class Entry(NamedTuple):
     """Of an entry that says what was pruned: log, first entry, and the one after the last, of each range."""
 
 
+class Run(NamedTuple):
+    """Entries of one log, one after the other: what is needed of each, at the same place in each list."""
+
+    log: bytes
+    start: int
+    events: Sequence[bytes]
+    hashes: Sequence[bytes]
+    ats: Sequence[bytes]
+    acts: Sequence[int]
+    bundles: Sequence[bytes | None]
+
+    def after(self, count: int) -> Run:
+        return self._replace(start=self.start + count, events=self.events[count:], hashes=self.hashes[count:])
+
+
 class Bad(Exception):
     """Why an entry does not hold."""
 
 
 HEX = rb"[0-9a-f]{64}"
 NUMBER = rb"(?:0|[1-9][0-9]{0,14})"
-# Every day that each year has; the 29th of February is left to the thorough way.
-DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-TIME = rb"[1-9][0-9]{3}-" + DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
 # Strings that JSON writes without an escape, of ASCII alone.
-PLAIN = rb'"[^"\\\x00-\x1f\x7f-\xff]*+"'
-PLAIN_NOT_EMPTY = rb'"[^"\\\x00-\x1f\x7f-\xff]++"'
+WORDS = rb'[^"\\\x00-\x1f\x7f-\xff]++'
+PLAIN = rb'"(?:' + WORDS + rb')?"'
 ID = rb"[A-Za-z0-9_-]{1,64}"
 
 
@@ -475,156 +496,223 @@ def listed(element: bytes) -> bytes:
 
 IDS = rb"\[" + listed(rb'"' + ID + rb'"') + rb"\]"
 PATH_ID = rb'"(?:' + ID + rb"|\?" + HEX + rb')"'
-FACE_ITEM = rb'\{(?:"copy_sha256":"' + HEX + rb'",)?"id":' + PATH_ID + rb"\}"
-RECORD_ITEM = (
-    rb'\{"id":' + PATH_ID + rb',"labels":\[' + listed(rb'"' + HEX + rb'"') + rb'\],"portions":' + IDS + rb',"ref":' + PLAIN
-    + rb',"rules":' + IDS + rb',"version":' + NUMBER + rb"\}"
+FORM = re.compile(
+    rb'\{"face":(\{"at":"((.{20})[0-9]{6}Z)","body_sha256":"(.{64})","client":"([^"]*+)","event_id":"(' + ID
+    + rb')","items":\[([^]]*+)\],((?:"portion":"[^"]*+",)?"purpose":"[^"]*+","result":"[^"]*+","route":"[^"]*+"),"seal":"(.{64})'
+    rb'","type":"(.{4})","v":1\}),"index":(' + NUMBER + rb'),"leaf_hash":"(.{64})","log":"([A-Z][A-Z0-9-]*+)'
+    rb'","nonce":"(.{64})","record":(?P<record>)\{"act":(' + NUMBER
+    + rb'),"at":"(.{27})",("authority":null,"bundle":".{64}","engine":".{64}"),"items":\[',
+    re.DOTALL,
 )  # fmt: skip
-FACE = (
-    rb'\{"at":"(?P<at>' + TIME + rb')","body_sha256":"' + HEX + rb'","client":' + PLAIN_NOT_EMPTY + rb',"event_id":"(?P<event>' + ID
-    + rb')","items":\[(?P<items>' + listed(FACE_ITEM) + rb')\],(?P<portion>"portion":' + PATH_ID + rb',)?"purpose":' + PLAIN_NOT_EMPTY
-    + rb',"result":"(?P<result>sent|refused)","route":' + PLAIN_NOT_EMPTY + rb',"seal":"(?P<seal>' + HEX
-    + rb')","type":"(?(portion)file|(?:item|list))","v":1\}'
-)  # fmt: skip
-BEGINNING = re.compile(
-    rb'\{"face":(?P<face>' + FACE + rb'),"index":(?P<index>' + NUMBER + rb'),"leaf_hash":"(?P<hash>' + HEX
-    + rb')","log":"(?P<log>[A-Z][A-Z0-9-]*+)","nonce":"(?P<nonce>' + HEX + rb')","record":(?P<record>)\{"act":(?P<act>' + NUMBER
-    + rb'),"at":"(?P=at)","authority":null,"bundle":"(?P<bundle>' + HEX + rb')","engine":"' + HEX + rb'",'
-)  # fmt: skip
-MIDDLE = re.compile(
-    rb'"items":\[(?P<items>' + listed(RECORD_ITEM) + rb')\],"labels":(?P<labels>\{' + listed(rb'"' + HEX + rb'":\{[^{}]*+\}') + rb"\})"
-)  # fmt: skip
-END = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":(null|\{[^{}]*+\})\}\}')
-"""A line of what is nearly always there, what a partner was sent or refused, in the one form it has: three parts.
+"""A line of what is nearly always there, what a partner was sent or refused, in the one form it has: cut at the words that each has.
 
-A line whose parts match is canonical but for its labels and query, which are looked at by themselves. The part in the middle,
-what a record says of items, is the same whenever the same is sent again, so that it is looked at once. A line that does not match
-is not wrong: it is read the thorough way. A test holds that whatever passes this way passes the other.
+What stands between these words is looked at part by part, of many lines together. A digest that can be worked out is compared with
+what is worked out. What is said again and again (by whom, under which policy, of which item) is read by one of the expressions below when
+it comes first, and is known from then on. A line that passes is canonical. A line that does not is not wrong: it is read the thorough
+way. Tests hold that whatever passes this way passes the other.
 """
+# Every day that each year has; the 29th of February is left to the thorough way.
+DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+SECOND = re.compile(rb"[1-9][0-9]{3}-" + DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.")
+CLIENT = re.compile(WORDS)
+ASKED = re.compile(
+    rb'(?P<portion>"portion":' + PATH_ID + rb',)?"purpose":"' + WORDS + rb'","result":"(?P<result>sent|refused)","route":"' + WORDS
+    + rb'"(?(portion)file|(?:item|list))'
+)  # fmt: skip
+POLICY = re.compile(rb'"authority":null,"bundle":"(' + HEX + rb')","engine":"' + HEX + rb'"')
+ITEM = re.compile(
+    rb'\{("id":' + PATH_ID + rb'),"labels":\[(' + listed(rb'"' + HEX + rb'"') + rb')\],"portions":' + IDS + rb',"ref":' + PLAIN
+    + rb',"rules":' + IDS + rb',"version":(' + NUMBER + rb")\}"
+)  # fmt: skip
+LABEL = re.compile(rb'("' + HEX + rb'"):(\{[^{}]*+\})')
+MEMBER = rb'"[a-z_]++":(?:' + PLAIN + rb"|" + NUMBER + rb"|\[" + listed(PLAIN) + rb"\])"
+END = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":(?:null|\{(' + listed(MEMBER) + rb")\})\}\}")
+MEMBER_NAME = re.compile(rb'"([a-z_]+)":')
+BARE_ITEMS = re.compile(listed(rb'\{"id":' + PATH_ID + rb"\}"))
 EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
 SENT = (b"release", b"in_part")
-ITEM_IDS = re.compile(rb'"id":"([^"]*)"')
-LABEL_NAMES = re.compile(rb'"labels":\[([^\]]*)\]')
-DIGESTS = re.compile(rb'"([0-9a-f]{64})"')
-LABEL = re.compile(rb'"([0-9a-f]{64})":(\{[^{}]*+\})')
-LABELS_HELD = 10_000
-QUERIES_HELD = 10_000
-MIDDLES_HELD = 20_000
-MIDDLE_BYTES_HELD = 2_000
+COPY = re.compile(rb'"copy_sha256":"(.{64})"', re.DOTALL)
+COPY_PLACE = b'"copy_sha256":"%b",'
+HEX_DIGITS = b"0123456789abcdef"
+TEXTS_HELD = 20_000
+
+
+class Known(dict[bytes, Any]):
+    """What texts say that come again and again: each is read when it comes first, and held while there are not too many."""
+
+    def __init__(self, read: Callable[[bytes], Any], longest: int = 2_000) -> None:
+        super().__init__()
+        self._read = read
+        self._longest = longest
+
+    def __missing__(self, text: bytes) -> Any:
+        said = self._read(text)
+        if len(text) <= self._longest:
+            if len(self) >= TEXTS_HELD:
+                self.clear()
+            self[text] = said
+        return said
+
+
+def parts_of(expression: re.Pattern[bytes]) -> Callable[[bytes], tuple[bytes, ...] | None]:
+    """A reader of what this expression finds in a whole text. None where it is of another form."""
+    return lambda text: found.groups() if (found := expression.fullmatch(text)) else None
 
 
 class EntryReader:
-    """Entries, one after the other, each found to hold by itself; and their order within their log."""
+    """Entries, each found to hold by itself; and their order within their log."""
 
     def __init__(self, ids: EventIds, bundles: set[bytes]) -> None:
         self._ids = ids
         self._bundles = bundles
-        self._middles: dict[bytes, tuple[list[bytes], bool]] = {}
-        self._labels: dict[bytes, bytes] = {}
-        self._queries: set[bytes] = set()
+        self._seconds = Known(parts_of(SECOND))
+        self._clients = Known(parts_of(CLIENT))
+        self._asked = Known(parts_of(ASKED))
+        self._policies = Known(parts_of(POLICY))
+        self._items = Known(parts_of(ITEM))
+        self._labels = Known(label_of)
+        self._recorded = Known(self._read_recorded)
+        self._ends = Known(end_of, longest=100)
+        self._last: Run | None = None
         self.prunes: dict[str, set[tuple[str, int, int]]] = {}
         """What entries say was pruned, by their event."""
         self.count = 0
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[Entry]:
-        before: Entry | None = None
-        for line in lines:
-            entry = self.plain(line) or read_entry(line)
-            if before is not None and before.log == entry.log:
-                if entry.at < before.at:
-                    raise DoesNotHold(f"{named(entry)}: time {entry.at.decode()} is before that of entry {before.place}")
-                if entry.act < before.act:
-                    raise DoesNotHold(f"{named(entry)}: act {entry.act} in its record is below that of entry {before.place}")
-            if entry.bundle is not None:
-                self._bundles.add(entry.bundle)
+    def read(self, blocks: Iterable[list[bytes]]) -> Iterator[Run]:
+        """The entries of blocks of lines, in runs."""
+        for lines in blocks:
+            for run in self._runs(lines):
+                self._in_order(run)
+                self._bundles.update([bundle for bundle in set(run.bundles) if bundle is not None])
+                self._ids.add(run.events)
+                self.count += len(run.events)
+                yield run
+
+    def _runs(self, lines: list[bytes]) -> Iterator[Run]:
+        """The entries of some lines: together where all are of the usual form, and each that is not by itself."""
+        runs, odd = self.usual(lines)
+        yield from runs
+        start = 0
+        for place in odd:
+            if start < place:
+                yield from self._runs(lines[start:place])
+            entry = read_entry(lines[place])
             if entry.pruned:
                 self.prunes[entry.event_id.decode()] = set(entry.pruned)
-            self._ids.add(entry.event_id)
-            self.count += 1
-            before = entry
-            yield entry
+            yield run_of(entry)
+            start = place + 1
+        if odd and start < len(lines):
+            yield from self._runs(lines[start:])
 
-    def plain(self, line: bytes) -> Entry | None:
-        """The entry of a line of the usual form, if all is well with it. None says nothing but that the thorough way has to be gone."""
-        found = BEGINNING.match(line)
-        if found is None:
-            return None
-        face, at, event, items, _, result, seal, index, hashed, log, nonce, _, act, bundle = found.groups()
-        middle_end = line.find(b',"outcome":"', found.end())
-        end = END.fullmatch(line, middle_end) if middle_end > 0 else None
-        if end is None:
-            return None
-        outcome, partner, query = end.groups()
-        leaf_hash = sha256(b"\x00" + face).digest()
-        if leaf_hash != unhexlify(hashed) or partner != log or len(face) > LEAF_BYTES_MAX:
-            return None
-        if sha256(unhexlify(nonce) + line[found.start("record") : -1]).digest() != unhexlify(seal):
-            return None
-        middle = line[found.end() : middle_end]
-        known = self._middles.get(middle) or self._middle(middle)
-        if known is None:
-            return None
-        recorded, without_version = known
-        ids, copies = ITEM_IDS.findall(items), items.count(b'"copy_sha256"')
-        if result == b"sent":
-            if copies != len(ids) or ids != recorded or outcome not in SENT or without_version:
-                return None
-        elif copies or (recorded and ids != recorded):
-            return None
-        if query != b"null" and not self._query(query):
-            return None
-        return Entry(log, int(index), event, leaf_hash, at, int(act), bundle)
+    def _in_order(self, run: Run) -> None:
+        """Within a log, neither time nor act goes back."""
+        ats, acts, places = [*run.ats], [*run.acts], [*range(run.start, run.start + len(run.ats))]
+        if self._last is not None and self._last.log == run.log:
+            ats, acts, places = [*self._last.ats, *ats], [*self._last.acts, *acts], [self._last.start, *places]
+        if ats != sorted(ats) or acts != sorted(acts):
+            for number in range(1, len(ats)):
+                what = f"log {run.log.decode()}, entry {places[number]}, event {run.events[number - len(ats)].decode()}"
+                if ats[number] < ats[number - 1]:
+                    raise DoesNotHold(f"{what}: time {ats[number].decode()} is before that of entry {places[number - 1]}")
+                if acts[number] < acts[number - 1]:
+                    raise DoesNotHold(f"{what}: act {acts[number]} in its record is below that of entry {places[number - 1]}")
+        self._last = Run(run.log, places[-1], run.events[-1:], run.hashes[-1:], run.ats[-1:], run.acts[-1:], run.bundles[-1:])
 
-    def _middle(self, middle: bytes) -> tuple[list[bytes], bool] | None:
-        """(ids of items, whether one has version 0) of what a record says of items, if its labels are what their digests say."""
-        found = MIDDLE.fullmatch(middle)
-        if found is None:
+    def usual(self, lines: list[bytes]) -> tuple[list[Run], list[int]]:
+        """The entries of lines of the usual form, if all is well with all of them; else none, and which lines the thorough way has to be
+        gone for: those that are of another form, or all, where something does not fit together.
+        """
+        matches = [FORM.match(line) for line in lines]
+        found = [one for one in matches if one is not None]
+        if len(found) < len(lines):
+            return [], [place for place, one in enumerate(matches) if one is None]
+        (
+            faces, ats, seconds, bodies, clients, events, shown, asked, seals, kinds, indexes, leaf_hashes, logs, nonces, _, acts,
+            ats_again, policies,
+        ) = zip(*[one.groups() for one in found], strict=True)  # fmt: skip
+        cuts = [(one.end(), line.rfind(b',"outcome":"')) for one, line in zip(found, lines, strict=True)]
+        results = [self._asked[one + kind] for one, kind in zip(asked, kinds, strict=True)]
+        bundles = [self._policies[one] for one in policies]
+        recorded = [self._recorded[line[start:stop]] for line, (start, stop) in zip(lines, cuts, strict=True)]
+        ends = [self._ends[line[stop:]] for line, (_, stop) in zip(lines, cuts, strict=True)]
+        known = [results, bundles, recorded, ends, [self._seconds[one] for one in seconds], [self._clients[one] for one in clients]]
+        if any(None in column for column in known):
+            return [], [place for place, row in enumerate(zip(*known, strict=True)) if None in row]
+        nothing: tuple[list[Run], list[int]] = ([], [*range(len(lines))])
+        digests = [*bodies, *nonces]
+        for log, items, (_, result), said, (outcome, partner) in zip(logs, shown, results, recorded, ends, strict=True):
+            if log != partner:
+                return nothing
+            if result == b"sent":
+                copies = COPY.findall(items)
+                digests += copies
+                if said.count(b"%b") != len(copies) or said % (*copies,) != items or outcome not in SENT:
+                    return nothing
+            elif (bare := said.replace(COPY_PLACE, b"")) != items and (bare or BARE_ITEMS.fullmatch(items) is None):
+                return nothing
+        if b"".join(digests).translate(None, HEX_DIGITS) or ats != ats_again or max(map(len, faces)) > LEAF_BYTES_MAX:
+            return nothing
+        hashes = [sha256(b"\x00" + face).digest() for face in faces]
+        sealed = [
+            sha256(unhexlify(nonce) + line[one.start("record") : -1]).digest()
+            for nonce, line, one in zip(nonces, lines, found, strict=True)
+        ]
+        if tuple(map(hexlify, hashes)) != leaf_hashes or tuple(map(hexlify, sealed)) != seals:
+            return nothing
+        places, act_numbers, named_bundles = [*map(int, indexes)], [*map(int, acts)], [bundle for (bundle,) in bundles]
+        # Nearly always all in one.
+        starts = [0]
+        if logs.count(logs[0]) != len(logs) or places != [*range(places[0], places[0] + len(places))]:
+            starts += [one for one in range(1, len(logs)) if logs[one] != logs[one - 1] or places[one] != places[one - 1] + 1]
+        return [
+            Run(logs[a], places[a], events[a:b], hashes[a:b], ats[a:b], act_numbers[a:b], named_bundles[a:b])
+            for a, b in pairwise([*starts, len(logs)])
+        ], []
+
+    def _read_recorded(self, text: bytes) -> bytes | None:
+        """What a face has to say of items of which the record says this: items, `],"labels":{`, labels, and `}`.
+
+        With `%b` for the digest of each copy. A record with an item of version 0 is of a refusal, which names no copies.
+        """
+        items_text, _, labels_text = text.partition(b'],"labels":{')
+        # A line holds no line end, so that one can be put where it is to be cut.
+        items = [self._items[one] for one in items_text.replace(b"},{", b"}\n{").split(b"\n") if items_text]
+        labels = [self._labels[one] for one in labels_text[:-1].replace(b'},"', b'}\n"').split(b"\n") if labels_text != b"}"]
+        if None in items or None in labels or not labels_text.endswith(b"}") or labels != sorted(set(labels)):
             return None
-        items, labels = found.groups()
-        named_labels = LABEL.findall(labels)
-        names = [digest for digest, _ in named_labels]
-        if names != sorted(set(names)) or not all(self._label(digest, label) for digest, label in named_labels):
+        if not set(labels).issuperset([digest for _, digests, _ in items if digests for digest in digests.split(b",")]):
             return None
-        if not set(names).issuperset([digest for listed_names in LABEL_NAMES.findall(items) for digest in DIGESTS.findall(listed_names)]):
-            return None
-        known = ITEM_IDS.findall(items), b'"version":0}' in items
-        if len(middle) <= MIDDLE_BYTES_HELD:
-            if len(self._middles) >= MIDDLES_HELD:
-                self._middles.clear()
-            self._middles[middle] = known
-        return known
-
-    def _query(self, query: bytes) -> bool:
-        """Whether a query is canonical. Who polls asks the same again and again."""
-        if query not in self._queries:
-            try:
-                canonical_value(query)
-            except Bad:
-                return False
-            if len(self._queries) >= QUERIES_HELD:
-                self._queries.clear()
-            if len(query) <= MIDDLE_BYTES_HELD:
-                self._queries.add(query)
-        return True
-
-    def _label(self, digest: bytes, label: bytes) -> bool:
-        """Whether a label is canonical, and what its digest says. There are few, and many entries name them."""
-        if self._labels.get(digest) == label:
-            return True
-        try:
-            canonical_value(label)
-        except Bad:
-            return False
-        if sha256(label).digest() != unhexlify(digest):
-            return False
-        if len(self._labels) >= LABELS_HELD:
-            self._labels.clear()
-        self._labels[digest] = label
-        return True
+        place = b"" if b"0" in [version for _, _, version in items] else COPY_PLACE
+        return b",".join([b"{" + place + item_id + b"}" for item_id, _, _ in items])
 
 
-def named(entry: Entry) -> str:
-    return f"log {entry.log.decode()}, entry {entry.place}, event {entry.event_id.decode()}"
+def label_of(text: bytes) -> bytes | None:
+    """The digest of a label, in its quotes, where the label is canonical and what its digest says."""
+    found = LABEL.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        canonical_value(found[2])
+    except Bad:
+        return None
+    return found[1] if found[1] == b'"' + hexlify(sha256(found[2]).digest()) + b'"' else None
+
+
+def end_of(text: bytes) -> tuple[bytes, bytes] | None:
+    """Outcome and partner at the end of a record, where its query is canonical."""
+    found = END.fullmatch(text)
+    if found is None:
+        return None
+    names = MEMBER_NAME.findall(found[3] or b"")
+    return (found[1], found[2]) if names == sorted(set(names)) else None
+
+
+def run_of(entry: Entry) -> Run:
+    return Run(entry.log, entry.place, (entry.event_id,), (entry.leaf_hash,), (entry.at,), (entry.act,), (entry.bundle,))
+
+
+def named(run: Run) -> str:
+    return f"log {run.log.decode()}, entry {run.start}, event {run.events[0].decode()}"
 
 
 def read_entry(line: bytes) -> Entry:
@@ -849,9 +937,9 @@ class EventIds:
     def __init__(self) -> None:
         self._shares = [array("q") for _ in range(256)]
 
-    def add(self, event_id: bytes) -> None:
-        hashed = hash(event_id)
-        self._shares[hashed & 255].append(hashed)
+    def add(self, event_ids: Iterable[bytes]) -> None:
+        for hashed in map(hash, event_ids):
+            self._shares[hashed & 255].append(hashed)
 
     def repeats(self) -> set[int]:
         """Hashes that occur twice; empty where all ids differ."""
@@ -905,11 +993,16 @@ class Tree:
         self._edge: list[tuple[int, bytes]] = []
         self._waiting: list[bytes] = []
 
-    def show(self, leaf_hash: bytes) -> None:
-        self._waiting.append(leaf_hash)
-        self.size += 1
-        if self.size % self.CHUNK == 0:
-            self._settle()
+    def show(self, leaf_hashes: Sequence[bytes]) -> None:
+        start = 0
+        while start < len(leaf_hashes):
+            # Up to the next whole subtree.
+            part = leaf_hashes[start : start + self.CHUNK - self.size % self.CHUNK]
+            self._waiting += part
+            self.size += len(part)
+            start += len(part)
+            if self.size % self.CHUNK == 0:
+                self._settle()
 
     def leave_out(self, gap: Gap) -> None:
         self._settle()
@@ -1247,10 +1340,10 @@ def check_entry_beside(path: Path, export_path: Path, keys: Keys, report: Report
     reached = root_by_inclusion(entry.leaf_hash, entry.place, log.size, proof)
     if reached != log.root:
         raise DoesNotHold(
-            f"{named(entry)}: its proof leads to root {reached.hex()}, "
+            f"{named(run_of(entry))}: its proof leads to root {reached.hex()}, "
             f"the checkpoint says {log.root.hex()}; ask for it with `size={log.size}`"
         )
-    report.say(f"{named(entry)}, of {log.size}: it is in the log that the export is of")
+    report.say(f"{named(run_of(entry))}, of {log.size}: it is in the log that the export is of")
 
 
 # --- roots and witnesses ----------------------------------------------------------------------------------------------

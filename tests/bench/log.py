@@ -30,7 +30,7 @@ from service.store import Database, logs
 from service.store.migrate import migrate
 from service.store.times import text_of
 from tests.bench import release
-from tests.bench.servers import server
+from tests.bench.servers import server, settle, sleeper
 from tests.support.log_drafts import draft
 
 PYMERKLE: Final = "pymerkle==7.0.0"
@@ -185,10 +185,12 @@ def _steady(folder: Path) -> None:
         server("service.app:from_environment", factory=True, **quiet) as ours,
     ):
         uvloop.run(_at_rate(bare, path, token, seconds=2, receipts=False))
-        uvloop.run(_at_rate(ours, path, token, seconds=2, receipts=True))
-        peer, _ = uvloop.run(_at_rate(bare, path, token, seconds=STEADY_SECONDS, receipts=False))
-        alone, _ = uvloop.run(_at_rate(ours, path, token, seconds=STEADY_SECONDS, receipts=False))
-        beside, receipts = uvloop.run(_at_rate(ours, path, token, seconds=STEADY_SECONDS, receipts=True))
+        uvloop.run(_at_rate(ours, path, token, seconds=5, receipts=True))
+        settle()
+        with sleeper() as stood_still:
+            peer, _ = uvloop.run(_at_rate(bare, path, token, seconds=STEADY_SECONDS, receipts=False))
+            alone, _ = uvloop.run(_at_rate(ours, path, token, seconds=STEADY_SECONDS, receipts=False))
+            beside, receipts = uvloop.run(_at_rate(ours, path, token, seconds=STEADY_SECONDS, receipts=True))
     print(f"an item of {len(body)} bytes, {PER_SECOND} a second for {STEADY_SECONDS} s, milliseconds from when each was due")
     for name, taken in (
         ("bare FastAPI", peer),
@@ -196,7 +198,9 @@ def _steady(folder: Path) -> None:
         ("release, with receipts fetched beside", beside),
         (f"receipt, of one in {RECEIPT_EVERY}", receipts),
     ):
-        print(f"  {name:<38} p50 {_percentile(taken, 50):7.2f}   p99 {_percentile(taken, 99):7.2f}")
+        slowest = 1000 * max(taken)
+        print(f"  {name:<38} p50 {_percentile(taken, 50):7.2f}   p99 {_percentile(taken, 99):7.2f}   slowest {slowest:7.2f}")
+    print(f"  the machine stood still: {', '.join(f'{1000 * late:.0f}' for _, late in stood_still) or 'never'} ms")
 
 
 def _percentile(seconds: Sequence[float], percent: int) -> float:

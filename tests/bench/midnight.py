@@ -15,17 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
 import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,14 +40,13 @@ from service.sharing.installation import open_installation
 from service.sharing.intake import ItemDraft, PortionDraft
 from service.store.tables import FOREVER
 from service.store.times import micros
-from tests.bench.servers import REPOSITORY, server
+from tests.bench.servers import REPOSITORY, server, settle, sleeper
 
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=UTC)
 PORTIONS = 8
 SECONDS = 60
 A_SECOND = 60
 _UNMEASURED_SECONDS = 10
-_STOOD_STILL_SECONDS = 0.05
 _CONNECTIONS = 8
 _BATCH = 1000
 _ENDS = "p, AGR-0098, allow, release, JPN, *, CONFIDENTIAL, *, none, *, 2020-01-01, 2027-01-01, bench\n"
@@ -75,7 +71,7 @@ def run(*, boundaries: int, rounds: int) -> None:
             quiet = {"ENTENTE_RATE_PER_SECOND": "1000000", "ENTENTE_RATE_BURST": "10000000", "BENCH_MIDNIGHT_AT": str(midnight_at)}
             with server("tests.bench.midnight:app", factory=True, ENTENTE_DATA=str(data), **quiet) as port:
                 token = _token(data, MIDNIGHT - timedelta(seconds=midnight_at - time.time()))
-                with _sleeper() as stood_still:
+                with sleeper() as stood_still:
                     before, after = uvloop.run(_steadily(port, token, midnight_at))
         print(f"midnight {number}: {boundaries} labels, {A_SECOND} requests a second", flush=True)
         for name, times in (("the minute before", before), ("the minute after", after)):
@@ -98,9 +94,7 @@ def _quantile(seconds: list[float]) -> float:
 
 async def _steadily(port: int, token: str, midnight_at: float) -> tuple[list[float], list[float]]:
     """Seconds that each request took, of the minutes before and after."""
-    # What building the store left behind is not looked through for garbage while somebody waits for an answer to be read.
-    gc.collect()
-    gc.freeze()
+    settle()
     first = await _get(port, token, "/v1/items?limit=100")
     ids = [item["id"] for item in json.loads(first)["items"]]
     paths: list[Callable[[int], str]] = [
@@ -133,30 +127,6 @@ async def _steadily(port: int, token: str, midnight_at: float) -> tuple[list[flo
     taken.sort()
     before = [each for due, each in taken if midnight_at - SECONDS <= due < midnight_at]
     return before, [each for due, each in taken if due >= midnight_at]
-
-
-_SLEEPER = """
-import sys, time
-while True:
-    began = time.time()
-    time.sleep(0.01)
-    late = time.time() - began - 0.01
-    if late > float(sys.argv[1]):
-        print(began, late, flush=True)
-"""
-
-
-@contextlib.contextmanager
-def _sleeper() -> Iterator[list[tuple[float, float]]]:
-    """When a process that only sleeps woke up late, and by how many seconds: to be read afterwards."""
-    told: list[tuple[float, float]] = []
-    process = subprocess.Popen([sys.executable, "-c", _SLEEPER, str(_STOOD_STILL_SECONDS)], stdout=subprocess.PIPE, text=True)
-    try:
-        yield told
-    finally:
-        process.terminate()
-        written, _ = process.communicate()
-        told += [(float(at), float(late)) for at, late in (line.split() for line in written.splitlines())]
 
 
 async def _get(port: int, token: str, path: str) -> bytes:

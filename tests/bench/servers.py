@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_STOOD_STILL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -50,6 +52,36 @@ def _await_answer(port: int, process: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise RuntimeError("the server did not answer in two minutes")
+
+
+def settle() -> None:
+    """What was made so far is not looked through for garbage while somebody waits for an answer to be read."""
+    gc.collect()
+    gc.freeze()
+
+
+_SLEEPER = """
+import sys, time
+while True:
+    began = time.time()
+    time.sleep(0.01)
+    late = time.time() - began - 0.01
+    if late > float(sys.argv[1]):
+        print(began, late, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def sleeper() -> Iterator[list[tuple[float, float]]]:
+    """When a process that only sleeps woke up late, and by how many seconds: then the machine stood still. To be read afterwards."""
+    told: list[tuple[float, float]] = []
+    process = subprocess.Popen([sys.executable, "-c", _SLEEPER, str(_STOOD_STILL_SECONDS)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield told
+    finally:
+        process.terminate()
+        written, _ = process.communicate()
+        told += [(float(at), float(late)) for at, late in (line.split() for line in written.splitlines())]
 
 
 def requests_per_second(port: int, path: str, *, token: str, connections: int, seconds: float) -> float:

@@ -134,6 +134,13 @@ def test_a_zip_is_read_as_its_folder_is(installation: Installation, tmp_path: Pa
     assert verify("export", path, *vkeys(kept / "whole")).code in (DOES_NOT_HOLD, COULD_NOT_READ)
 
 
+@pytest.mark.parametrize("block", [100, 4099])
+def test_lines_may_be_longer_than_what_is_read_at_once(kept: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(offline_verifier, "BLOCK", block)
+    for name in ("whole", "items"):
+        assert offline_verifier.main(["export", str(kept / name), *vkeys(kept / name)]) == HOLDS
+
+
 def test_a_key_file_takes_several(kept: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("\n".join(vkeys(kept / "whole")[1::2]) + "\n")
@@ -356,6 +363,23 @@ def test_a_changed_export_is_found_though_its_manifest_agrees(items: Path, tampe
     assert verdict.code == DOES_NOT_HOLD and re.search(why, verdict.said), verdict.said
 
 
+@pytest.mark.parametrize(("span", "code"), [((0, 16), 1), ((16, 32), 1), ((32, 48), 1), (None, 0)])
+def test_entries_that_are_shown_were_not_pruned(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], span: tuple[int, int] | None, code: int
+) -> None:
+    """Wherever a run of them begins. With tiles of 16, of which this log has several."""
+    monkeypatch.setattr(offline_verifier, "TILE", 16)
+    manifest = json.loads((whole / "manifest.json").read_bytes())
+    listed = next(log for log in manifest["logs"] if log["log"] == "JPN")
+    if span is not None:
+        listed["pruned"] = [{"start": span[0], "stop": span[1], "event_id": "an-event"}]
+    (whole / "manifest.json").write_bytes(canonical(manifest))
+    assert offline_verifier.main(["export", str(whole), *vkeys(whole)]) == code
+    if span is not None:
+        said = capsys.readouterr().out
+        assert f"log JPN, entry {span[0]}, event " in said and "shown, and pruned as the manifest says" in said
+
+
 def test_a_bundle_that_an_entry_names_must_be_there(items: Path) -> None:
     shutil.rmtree(items / "bundles")
     manifest = json.loads((items / "manifest.json").read_bytes())
@@ -520,7 +544,7 @@ def test_its_tree_is_ours_for_any_entries_shown(data: st.DataObject) -> None:
     missing = [gap(start, stop, size, tiles_of(hashes)) for start, stop in gaps_between(shown, size)]
     for index in range(size):
         if index in shown:
-            tree.show(hashes[index])
+            tree.show([hashes[index]])
         elif missing and missing[0].start == index:
             one = missing.pop(0)
             tree.leave_out(offline_verifier.Gap("JPN", one.start, one.stop, list(one.hashes)))
@@ -529,10 +553,12 @@ def test_its_tree_is_ours_for_any_entries_shown(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("size", [1023, 1024, 1025, 2048, 3000, 5121])
 def test_its_tree_is_ours_where_it_takes_in_whole_subtrees(size: int) -> None:
-    tree = offline_verifier.Tree(size)
+    one_by_one, together = offline_verifier.Tree(size), offline_verifier.Tree(size)
     for value in leaves(size):
-        tree.show(value)
-    assert tree.root() == root(leaves(size))
+        one_by_one.show([value])
+    together.show(leaves(size)[:700])
+    together.show(leaves(size)[700:])
+    assert one_by_one.root() == together.root() == root(leaves(size))
 
 
 def doubles() -> st.SearchStrategy[float]:
@@ -565,15 +591,55 @@ def test_its_canonical_json_is_that_of_rfc_8785(value: Any) -> None:
 # --- the quick way and the thorough one -------------------------------------------------------------------------------
 
 
+def reader() -> Any:
+    return offline_verifier.EntryReader(offline_verifier.EventIds(), set())
+
+
+def quick(reading: Any, line: bytes) -> list[Any]:
+    """What the quick way makes of a line: a run of one, or nothing."""
+    runs, odd = reading.usual([line])
+    assert (len(runs), odd) in ((1, []), (0, [0]))
+    return list(runs)
+
+
+def thorough(line: bytes) -> Any:
+    return offline_verifier.run_of(offline_verifier.read_entry(line))
+
+
+def same(run: Any, other: Any) -> bool:
+    return all(list(one) == list(two) if isinstance(one, list | tuple) else one == two for one, two in zip(run, other, strict=True))
+
+
 def test_the_quick_way_is_gone_for_what_partners_were_sent_and_refused(kept: Path) -> None:
-    """Else it is of no use; and it says the same as the thorough one."""
-    reader = offline_verifier.EntryReader(offline_verifier.EventIds(), set())
-    quick = 0
-    for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines():
-        found = reader.plain(line)
-        quick += found is not None
-        assert found in (None, offline_verifier.read_entry(line))
-    assert quick == ENTRIES
+    """Else it is of no use; and it says the same as the thorough one, of one line as of many."""
+    content = (kept / "whole" / "entries.jsonl").read_bytes().splitlines()
+    by_one = [run for line in content for run in quick(reader(), line)]
+    assert len(by_one) == ENTRIES
+    assert all(same(run, thorough(line)) for run in by_one for line in content if b'"event_id":"' + run.events[0] + b'"' in line)
+    partners = [line for line in content if b'"log":"officers"' not in line and b'"log":"root"' not in line]
+    runs, odd = reader().usual(partners)
+    assert odd == [] and [run.start for run in runs] == [0] * len({run.log for run in by_one})
+    for name, column in enumerate(offline_verifier.Run._fields):
+        if column not in ("log", "start"):
+            assert [one for run in runs for one in run[name]] == [run[name][0] for run in by_one]
+    assert [place for run in runs for place in range(run.start, run.start + len(run.hashes))] == [run.start for run in by_one]
+
+
+def test_lines_of_another_form_among_the_usual_ones_are_read_in_their_place(kept: Path) -> None:
+    content = (kept / "whole" / "entries.jsonl").read_bytes().splitlines()
+    assert {b'"log":"officers"' in line for line in content} == {True, False}
+    mixed = sorted(content, key=lambda line: hashlib.sha256(line).digest())
+    # Order within a log is not what is looked at here.
+    reading = reader()
+    reading._in_order = lambda run: None
+    read = [
+        (run.log, run.start + number, event, leaf)
+        for run in reading.read([mixed[:40], mixed[40:]])
+        for number, (event, leaf) in enumerate(zip(run.events, run.hashes, strict=True))
+    ]
+    entries = [offline_verifier.read_entry(line) for line in mixed]
+    assert read == [(entry.log, entry.place, entry.event_id, entry.leaf_hash) for entry in entries]
+    assert reading.count == len(mixed)
 
 
 @given(st.data())
@@ -596,24 +662,112 @@ def test_what_passes_the_quick_way_passes_the_thorough_one(kept: Path, data: st.
         if not line:
             return
     changed = _agreeing(bytes(line))
-    reader = offline_verifier.EntryReader(offline_verifier.EventIds(), set())
-    quick = reader.plain(changed)
-    if quick is not None:
-        assert quick == offline_verifier.read_entry(changed)
+    for run in quick(reader(), changed):
+        assert same(run, thorough(changed))
+
+
+@pytest.mark.parametrize("kind", ["item", "list", "file", "refused"])
+def test_at_no_place_of_a_line_does_the_quick_way_let_pass_what_the_thorough_one_does_not(kept: Path, kind: str) -> None:
+    """Every byte of a line, changed to one of each sort; by a reader that has seen the line before, and one that has not."""
+    content = (kept / "whole" / "entries.jsonl").read_bytes().splitlines()
+    which = b'"result":"refused"' if kind == "refused" else b'"type":"' + kind.encode() + b'"'
+    seen = reader()
+    # Of a list, one of more than one item.
+    usual = [line for line in content if which in line and quick(seen, line) and (kind != "list" or line.count(b'"copy_sha256"') > 1)]
+    line = min(usual, key=len)
+    passed = 0
+    for at in range(len(line)):
+        for byte in b'"\\AZaf09,{}%. \x1f\x7f\xe9':
+            changed = line[:at] + bytes([byte]) + line[at + 1 :]
+            for one in {changed, _agreeing(changed)} - {line}:
+                for run in quick(seen, one):
+                    passed += 1
+                    assert same(run, thorough(one)), one
+    assert passed > 100  # what may be changed in good form
+
+
+def _at(line: bytes, at: bytes) -> bytes:
+    return line.replace(line[line.find(b'"at":"') + 6 :][:27], at)
+
+
+def _client_of(length: int) -> Callable[[bytes], bytes]:
+    return lambda line: re.sub(rb'"client":"[^"]*"', b'"client":"' + b"c" * length + b'"', line)
+
+
+def _labels(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
+    def changed(line: bytes) -> bytes:
+        before, start, rest = line.partition(b'],"labels":{')
+        labels, end, after = rest.partition(b'},"outcome"')
+        return before + start + b",".join(change(re.findall(rb'"[0-9a-f]{64}":\{[^}]*\}', labels))) + end + after
+
+    return changed
+
+
+def _refused_for(item: bytes) -> Callable[[bytes], bytes]:
+    """Refused, of an item that the record says nothing of."""
+
+    def changed(line: bytes) -> bytes:
+        line = re.sub(rb'"items":\[[^]]*\]', b'"items":[' + item + b"]", line, count=1)
+        line = line.replace(b'"result":"sent"', b'"result":"refused"').replace(b'"outcome":"release"', b'"outcome":"withhold"')
+        return re.sub(rb'"items":\[\{"id":"[^"]*","labels":\[[^]]*\],.*\],"labels":\{', b'"items":[],"labels":{', line)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        pytest.param(lambda line: _at(line, b"2027-01-31T23:59:59.999999Z"), True, id="another time"),
+        pytest.param(lambda line: _at(line, b"2027-02-30T23:59:59.999999Z"), False, id="no day"),
+        pytest.param(lambda line: _at(line, b"2027-01-31T24:59:59.999999Z"), False, id="no hour"),
+        pytest.param(lambda line: _at(line, b"2027-01-31T23:59:59.9999+9Z"), False, id="no fraction"),
+        pytest.param(_client_of(60_000), True, id="a long face"),
+        pytest.param(_client_of(66_000), False, id="a face that is too long"),
+        pytest.param(_labels(lambda labels: labels), True, id="labels as they are"),
+        pytest.param(_labels(lambda labels: labels[::-1]), False, id="labels in another order"),
+        pytest.param(_labels(lambda labels: [labels[0], *labels]), False, id="a label twice"),
+        pytest.param(_labels(lambda labels: labels[1:]), False, id="a label that is named and not there"),
+        pytest.param(_refused_for(b'{"id":"a"},{"id":"?' + b"ab" * 32 + b'"}'), True, id="refused, unknown"),
+        pytest.param(_refused_for(b'{"id":"a b"}'), False, id="refused, no id"),
+        pytest.param(_refused_for(b'{"id":"a"},{"name":"b"}'), False, id="refused, no item"),
+    ],
+)
+def test_the_quick_way_lets_pass_what_is_right_and_nothing_else(kept: Path, change: Callable[[bytes], bytes], *, right: bool) -> None:
+    """Of what takes more than one change to a line. It never errs, and what it does not let pass the thorough way refuses."""
+    content = (kept / "items" / "entries.jsonl").read_bytes().splitlines()
+    reading = reader()
+    line = next(line for line in content if line.partition(b'],"labels":{')[2].count(b'":{') > 1 and quick(reading, line))
+    changed = _agreeing(change(line))
+    assert bool(quick(reading, changed)) == right
+    if right:
+        assert same(quick(reading, changed)[0], thorough(changed))
+    else:
+        with pytest.raises(offline_verifier.DoesNotHold):
+            offline_verifier.read_entry(changed)
+
+
+@pytest.mark.parametrize("member", ["time", "act"])
+def test_order_is_looked_at_from_one_block_of_lines_to_the_next(kept: Path, member: str) -> None:
+    lines_ = [line for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines() if b'"log":"JPN"' in line]
+    assert sum(len(run.hashes) for run in reader().read([lines_[:20], lines_[20:]])) == len(lines_)
+    first = lines_[19]
+    later = _at(first, b"2999-01-31T23:59:59.999999Z") if member == "time" else re.sub(rb'"act":[0-9]+', b'"act":99999', first)
+    with pytest.raises(offline_verifier.DoesNotHold, match=f"{member} .* that of entry 19"):
+        list(reader().read([[*lines_[:19], _agreeing(later)], lines_[20:]]))
 
 
 def test_a_query_that_is_not_canonical_never_passes_the_quick_way(kept: Path) -> None:
     """Nor does it because one like it was seen before."""
     lines = (kept / "whole" / "entries.jsonl").read_bytes().splitlines()
     line = next(line for line in lines if b'"query":{"' in line)
-    reader = offline_verifier.EntryReader(offline_verifier.EventIds(), set())
-    assert reader.plain(line) is not None
+    reading = reader()
+    assert quick(reading, line)
     for changed in (line.replace(b'"query":{', b'"query":{ '), line.replace(b'"query":{', b'"query":{"zz":1,')):
         for _ in range(2):
-            assert reader.plain(_agreeing(changed)) is None
+            assert not quick(reading, _agreeing(changed))
         with pytest.raises(offline_verifier.DoesNotHold):
             offline_verifier.read_entry(_agreeing(changed))
-    assert reader.plain(line) is not None
+    assert quick(reading, line)
 
 
 def _agreeing(line: bytes) -> bytes:

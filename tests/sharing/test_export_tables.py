@@ -1,10 +1,11 @@
-"""Tables are the same whether an entry was cut or read whole, and no cell of them is a formula."""
+"""Tables and events are the same whether an entry was cut or read whole, and no cell of a table is a formula."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.releaselog.leaf import canonical
+from service.sharing.exports.ocsf import Events, event
 from service.sharing.exports.opened import cut, opened
 from service.sharing.exports.tables import COLUMNS, Table, harmless, rows
 from service.store.logs import ExportRow
@@ -71,6 +73,32 @@ def test_a_table_is_what_the_writer_of_csv_makes_of_whole_entries(made: list[Exp
     # Twice: what was written once is not written otherwise when it comes again.
     for entry in [*made, *made]:
         assert table.lines(entry, "JPN") == written(entry)
+
+
+@given(st.lists(entries(), min_size=1, max_size=3))
+def test_an_event_is_what_json_makes_of_a_whole_entry(made: list[ExportRow]) -> None:
+    events = Events()
+    for entry in [*made, *made]:
+        line = events.line(entry, "JPN")
+        assert line == json.dumps(event(opened(entry, "JPN")), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def test_an_event_is_filled_where_texts_look_like_its_places() -> None:
+    """Percent signs, and the names of what goes into it."""
+    face = {
+        "v": 1, "type": "item", "event_id": "e", "at": "2026-11-22T10:00:00.001000Z", "client": "%(at)s %d 100%", "route": "/%s",
+        "items": [{"id": "a", "copy_sha256": DIGEST}], "body_sha256": DIGEST, "result": "sent", "purpose": "at", "seal": DIGEST,
+    }  # fmt: skip
+    record = {
+        "act": 3, "at": face["at"], "authority": None, "bundle": None, "engine": DIGEST, "labels": {}, "outcome": "release",
+        "items": [{"id": "a", "ref": "50% %(act)s", "version": 1, "portions": [], "labels": [], "rules": ["AGR-0001"]}],
+        "partner": "JPN", "query": None,
+    }  # fmt: skip
+    row = ExportRow(7, canonical(face), bytes(32), canonical(record), bytes(32))
+    assert cut(row) is not None
+    said = json.loads(Events().line(row, "JPN"))
+    assert said == event(opened(row, "JPN"))
+    assert (said["time"], said["actor"]["user"]["uid"], said["resources"][0]["name"]) == (1795341600001, "%(at)s %d 100%", "50% %(act)s")
 
 
 @given(entries())

@@ -1,16 +1,16 @@
 """An entry as tables and events show it: face and record read, each item once, with what both say of it.
 
 Reading whole records costs more than everything else in a table: labels are most of a record, and no table shows them. So an entry
-of the usual form is cut where its members begin (`cut`), and whoever makes something of what a record says of items keeps it for
-all entries that say the same. An entry of another form is read whole (`opened`); a test holds the two ways together.
+of the usual form is cut where its members begin (`cut`), and what is made of what a record says of an item is kept for all entries
+that say the same of it (`OfItems`). An entry of another form is read whole (`opened`); a test holds the two ways together.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from service.sharing.exports.selection import Selection
 from service.store import Connection
@@ -18,22 +18,25 @@ from service.store.logs import ExportRow
 
 _read: Final = json.JSONDecoder().decode
 _NOTHING: Final[Mapping[str, Any]] = {}
-_TEXT: Final = r'"([^"\\]*)"'
 _HEX: Final = r"[0-9a-f]{64}"
 _ITEM: Final = r'\{(?:"copy_sha256":"' + _HEX + r'",)?"id":"[A-Za-z0-9_?-]+"\}'
+# A leaf without a backslash has no escapes, so that each text ends at the next quote. What is not shown is not looked at.
 _FACE: Final = re.compile(
-    r'\{"at":"([0-9][0-9TZ:.-]*)","body_sha256":"(' + _HEX + r')","client":' + _TEXT + r',"event_id":"([A-Za-z0-9_-]+)"'
-    r',"items":\[((?:' + _ITEM + r"(?:," + _ITEM + r')*)?)\],(?:"portion":"([A-Za-z0-9_?-]+)",)?"purpose":' + _TEXT
-    + r',"result":' + _TEXT + r',"route":' + _TEXT + r',"seal":"' + _HEX + r'","type":' + _TEXT + r',"v":1\}'
+    r'\{"at":"([0-9][0-9TZ:.-]*)","body_sha256":"([^"]{64})","client":"([^"]*+)","event_id":"([A-Za-z0-9_-]+)","items":\[((?:'
+    + _ITEM + r"(?:," + _ITEM + r')*)?)\],(?:"portion":"([A-Za-z0-9_?-]+)",)?"purpose":"([^"]*+)","result":"([^"]*+)","route":"([^"]*+)"'
+    r',"seal":"[^"]{64}","type":"([^"]*+)","v":1\}'
 )  # fmt: skip
-_ITEMS: Final = re.compile(r'(?:"copy_sha256":"([0-9a-f]+)",)?"id":"([^"]+)"')
+_ITEMS: Final = re.compile(r'(?:"copy_sha256":"([^"]+)",)?"id":"([^"]+)"')
 _BEGINNING: Final = re.compile(
-    r'\{"act":(0|[1-9][0-9]{0,14}),"at":"[^"\\]*","authority":null,"bundle":(?:null|"(' + _HEX + r')"),"engine":"' + _HEX + r'","items":'
+    r'\{"act":(0|[1-9][0-9]{0,14}),"at":"[^"\\]*","authority":null,"bundle":(?:null|"([^"]{64})"),"engine":"[^"]{64}","items":'
 )
 # Within a JSON string a quote is escaped: what looks like a member is one. Whose it is, the form of what follows says.
 _AFTER_ITEMS: Final = ',"labels":{'
 _AFTER_LABELS: Final = ',"outcome":"'
-_END: Final = re.compile(r',"outcome":"([a-z_]+)","partner":"([A-Z][A-Z0-9-]*)","query":(?:null|\{[^{}]*\})\}')
+_END: Final = re.compile(r',"outcome":"([a-z_]+)","partner":"([A-Z][A-Z0-9-]*)","query":(?:null|\{[^}]*+\})\}')
+_HELD_MAX: Final = 20_000
+_HELD_CHARACTERS_MAX: Final = 4_000
+_T = TypeVar("_T")
 
 
 class Opened(NamedTuple):
@@ -67,7 +70,36 @@ class Cut(NamedTuple):
     act: str
     bundle: str
     outcome: str
+    partner: str
     recorded: str
+
+
+class OfItems(Generic[_T]):
+    """What is made of what records say of each item. Most of it comes again: it is made once, and held while there is not too much."""
+
+    def __init__(self, make: Callable[[Mapping[str, Any]], _T]) -> None:
+        self._make = make
+        self._held: dict[str, tuple[str, _T]] = {}
+
+    def __call__(self, recorded: str) -> dict[str, _T]:
+        """By id, from what a record says of its items (`Cut.recorded`).
+
+        Raises:
+            ValueError: a text in it looks like the end of an item; the entry has to be read whole.
+        """
+        if recorded == "[]":
+            return {}
+        # A line end stands in no JSON of ours, so that one can be put where it is to be cut.
+        return dict([self._held.get(text) or self._hold(text) for text in recorded[1:-1].replace("},{", "}\n{").split("\n")])
+
+    def _hold(self, text: str) -> tuple[str, _T]:
+        item = _read(text)
+        made = (item["id"], self._make(item))
+        if len(text) <= _HELD_CHARACTERS_MAX:
+            if len(self._held) >= _HELD_MAX:
+                self._held.clear()
+            self._held[text] = made
+        return made
 
 
 def opened(row: ExportRow, log: str) -> Opened:
@@ -79,24 +111,23 @@ def opened(row: ExportRow, log: str) -> Opened:
 
 def cut(row: ExportRow) -> Cut | None:
     """An entry's leaf and record, cut; None where one of them has another form, which says nothing against it."""
-    text = row.record.decode("utf-8")
-    face, found = _FACE.fullmatch(row.leaf.decode("utf-8")), _BEGINNING.match(text)
-    if face is None or found is None:
+    leaf, text = row.leaf.decode("utf-8"), row.record.decode("utf-8")
+    face, found = _FACE.fullmatch(leaf), _BEGINNING.match(text)
+    if face is None or found is None or "\\" in leaf:
         return None
     start = found.end()
-    stop = text.find(_AFTER_ITEMS, start)
-    end = _END.fullmatch(text, text.find(_AFTER_LABELS, stop)) if stop > 0 else None
+    stop, after = text.find(_AFTER_ITEMS, start), text.rfind(_AFTER_LABELS)
+    end = _END.fullmatch(text, after) if 0 < stop < after else None
     if end is None:
         return None
     at, body_sha256, client, event_id, items, portion, purpose, result, route, type_ = face.groups("")
     act, bundle = found.groups("")
+    if not f"{body_sha256}{bundle}".isalnum():
+        return None
     said = text[start:stop]
-    return Cut(at, body_sha256, client, event_id, _ITEMS.findall(items), portion, purpose, result, route, type_, act, bundle, end[1], said)
-
-
-def recorded_items(recorded: str) -> dict[str, Mapping[str, Any]]:
-    """What a record says of its items, by id."""
-    return {item["id"]: item for item in _read(recorded)}
+    outcome, partner = end.groups()
+    shown = _ITEMS.findall(items)
+    return Cut(at, body_sha256, client, event_id, shown, portion, purpose, result, route, type_, act, bundle, outcome, partner, said)
 
 
 def entries(connection: Connection, selection: Selection) -> Iterator[Opened]:

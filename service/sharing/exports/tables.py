@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from service.sharing.exports.opened import Opened, cut, opened, recorded_items
+from service.sharing.exports.opened import OfItems, Opened, cut, opened
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 from service.store.logs import ExportRow
@@ -27,8 +27,7 @@ COLUMNS: Final = (
     "item", "ref", "version", "copy_sha256", "portion", "portions", "labels", "rules", "bundle", "act", "body_sha256", "leaf_hash",
 )  # fmt: skip
 _QUOTED: Final = re.compile(r'["\r\n]')
-_HELD_MAX: Final = 20_000
-_HELD_CHARACTERS_MAX: Final = 4_000
+_NOTHING_SAID: Final = (",", ",,")
 _DANGEROUS: Final = frozenset("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
 
 
@@ -51,12 +50,15 @@ class Table:
     """Makes the lines of entries. Cells that come again, and what many records say of an item in the same words, are written once."""
 
     def __init__(self) -> None:
-        # Texts alone: what is held for long must cost the garbage collector nothing.
-        self._items: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {}
+        self._items: Final = OfItems(lambda item: (_joined((cells := _of_item(item))[:2]), _joined(cells[2:])))
 
     def lines(self, row: ExportRow, log: str) -> str:
         """The lines of an entry."""
         entry = cut(row)
+        try:
+            known = self._items(entry.recorded) if entry is not None else {}
+        except ValueError:
+            entry = None
         if entry is None:
             return "".join([_written(cells) for cells in rows(opened(row, log))])
         event = f"{log},{row.position},{harmless(entry.event_id)},{entry.at}"
@@ -66,24 +68,11 @@ class Table:
         portion = harmless(entry.portion)
         if not entry.items:
             return f"{event},{kind},,,,,{portion},,,,{rest}"
-        known = self._items.get(entry.recorded) or self._hold(entry.recorded)
         lines = []
-        for number, (copy_sha256, item_id) in enumerate(entry.items):
-            said = known[number] if number < len(known) and known[number][0] == item_id else _found(known, item_id)
-            lines.append(f"{event},{kind},{harmless(item_id)},{said[1]},{copy_sha256},{portion},{said[2]},{rest}")
+        for copy_sha256, item_id in entry.items:
+            before, after = known.get(item_id, _NOTHING_SAID)
+            lines.append(f"{event},{kind},{harmless(item_id)},{before},{copy_sha256},{portion},{after},{rest}")
         return "".join(lines)
-
-    def _hold(self, recorded: str) -> tuple[tuple[str, str, str], ...]:
-        """Of each item that a record names: its id, and its cells before and after those that are the face's."""
-        said = []
-        for item_id, known in recorded_items(recorded).items():
-            cells = _of_item(known)
-            said.append((item_id, _joined(cells[:2]), _joined(cells[2:])))
-        if len(recorded) <= _HELD_CHARACTERS_MAX:
-            if len(self._items) >= _HELD_MAX:
-                self._items.clear()
-            self._items[recorded] = tuple(said)
-        return tuple(said)
 
 
 def pruned_row(span: Span) -> tuple[object, ...]:
@@ -116,10 +105,6 @@ def _of_item(known: Mapping[str, Any]) -> tuple[object, ...]:
         harmless(known.get("ref", "")), known.get("version", ""), harmless(" ".join(known.get("portions", ()))),
         harmless(" ".join(known.get("labels", ()))), harmless(" ".join(known.get("rules", ()))),
     )  # fmt: skip
-
-
-def _found(known: tuple[tuple[str, str, str], ...], item_id: str) -> tuple[str, str, str]:
-    return next((said for said in known if said[0] == item_id), (item_id, ",", ",,"))
 
 
 def _written(cells: Sequence[object]) -> str:

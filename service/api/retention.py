@@ -86,7 +86,7 @@ async def list_holds(query: Annotated[HoldsQuery, Query()], actor: ActorDependen
         looked = installation.acts.reading("look.holds", actor, {"ended": query.ended})
         with installation.database.reading() as connection:
             found = stored.page(connection, after=after, limit=query.limit + 1, ended=query.ended)
-        body: dict[str, Any] = {"holds": [holds.hold_json(one) for one in found[: query.limit]]}
+            body: dict[str, Any] = {"holds": holds.holds_json(connection, found[: query.limit])}
         if len(found) > query.limit:
             body["next"] = place_cursor(found[query.limit - 1].id)
         return body, looked
@@ -198,7 +198,7 @@ async def list_prunes(query: Annotated[PageQuery, Query()], actor: ActorDependen
         looked = installation.acts.reading("look.prunes", actor, {})
         with installation.database.reading() as connection:
             found = pruning.proposed(connection, after=after, limit=query.limit + 1)
-        body: dict[str, Any] = {"prunes": [pruning.proposal_json(one) for one in found[: query.limit]]}
+            body: dict[str, Any] = {"prunes": pruning.proposals_json(connection, found[: query.limit])}
         if len(found) > query.limit:
             body["next"] = place_cursor(found[query.limit - 1].id)
         return body, looked

@@ -560,6 +560,7 @@ class PruneLine(_Answer):
     ranges: list[PruneRange]
     client: str
     at: Moment
+    reason: str | None = None
     ended: PruneEnded | None = None
 
 

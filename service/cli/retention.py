@@ -43,7 +43,7 @@ def add(
     )
     with opened(settings_of(data, policies)) as installation:
         done = holds.add(installation.acts, acting_as(installation, token, Role.AUDITOR), wanted, reason=reason)
-    _done(done, f"hold {done.hold.id} is on: {_conditions(holds.hold_json(done.hold))}", as_json=as_json)
+    _done(done, f"hold {done.hold.id} is on: {_conditions(holds.conditions_json(done.hold))}", as_json=as_json)
 
 
 @hold_app.command("release")
@@ -79,7 +79,7 @@ def list_(
         with installation.database.reading() as connection:
             after, found = 0, []
             while page := stored.page(connection, after=after, limit=PAGE_LIMIT_DEFAULT, ended=ended):
-                found += [holds.hold_json(one) for one in page]
+                found += holds.holds_json(connection, page)
                 after = page[-1].id
     if as_json:
         say({"holds": found})
@@ -165,7 +165,7 @@ def list_prunes(data: Data = None, policies: Policies = None, token: Token = "",
         with installation.database.reading() as connection:
             after, found = 0, []
             while page := pruning.proposed(connection, after=after, limit=PAGE_LIMIT_DEFAULT):
-                found += [pruning.proposal_json(one) for one in page]
+                found += pruning.proposals_json(connection, page)
                 after = page[-1].id
     if as_json:
         say({"prunes": found})
@@ -173,7 +173,8 @@ def list_prunes(data: Data = None, policies: Policies = None, token: Token = "",
     for line in found:
         of = f" of log {line['log']}" if "log" in line else ""
         ended = f" at {line['ended']['at']}: {line['ended']['reason']}" if "ended" in line else ""
-        say(f"{line['proposal']}: before {line['before']}{of}, proposed by {line['client']} at {line['at']}; {line['state']}{ended}")
+        why = f": {line['reason']}" if "reason" in line else ""
+        say(f"{line['proposal']}: before {line['before']}{of}, proposed by {line['client']} at {line['at']}{why}; {line['state']}{ended}")
         for one in line["ranges"]:
             say(f"  {one['log']}: entries {one['start']} to {one['stop'] - 1}")
     if not found:

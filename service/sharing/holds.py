@@ -7,7 +7,7 @@ put on and when it is released; the table that pruning asks is derived from thes
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from service.errors import Conflict, NotVisible, Rejected
 from service.sharing.acts import Actor, Acts
 from service.sharing.ledger import OFFICERS
+from service.sharing.personal import REASON, Texts, kept, kept_of, personal
 from service.store import Connection, holds, logs
 from service.store.holds import Hold
 from service.store.times import micros, text_of
@@ -61,6 +62,7 @@ def add(acts: Acts, actor: Actor, wanted: Conditions, *, reason: str) -> Held:
         Rejected: no reason.
         Conflict: no log of that name: what is misspelled would hold nothing.
     """
+    why = personal(REASON, given(reason))
     with acts.registering(HOLD_TYPE, actor) as act:
         if wanted.log is not None and logs.head(act.connection, wanted.log) is None:
             raise Conflict(f"no log `{wanted.log[:64]}`; every partner of the policy in force has one", code="no-log")
@@ -70,12 +72,12 @@ def add(acts: Acts, actor: Actor, wanted: Conditions, *, reason: str) -> Held:
             wanted.item,
             None if wanted.since is None else micros(wanted.since),
             None if wanted.until is None else micros(wanted.until),
-            _reason(reason),
+            kept(why),
             actor.client,
             act.at,
         )
         holds.add(act.connection, hold)
-        act.details.update({"hold": hold.id, **_conditions_json(hold), "reason": hold.reason})
+        act.details.update({"hold": hold.id, **conditions_json(hold), "reason": why})
     return Held(act.event_id(), hold)
 
 
@@ -87,25 +89,31 @@ def release(acts: Acts, actor: Actor, hold_id: int, *, reason: str) -> Held:
         NotVisible: there is no such hold.
         Conflict: it was released before.
     """
+    why = personal(REASON, given(reason))
     with acts.registering(RELEASE_TYPE, actor) as act:
         hold = holds.by_id(act.connection, hold_id)
         if hold is None:
             raise NotVisible
         if hold.released_at is not None:
             raise Conflict(f"hold `{hold_id}` was released at {text_of(hold.released_at)}", code="hold-released")
-        holds.release(act.connection, hold_id, at=act.at, by=actor.client, why=_reason(reason))
-        act.details.update({"hold": hold_id, "reason": reason.strip()})
-        ended = replace(hold, released_at=act.at, released_by=actor.client, released_why=reason.strip())
+        holds.release(act.connection, hold_id, at=act.at, by=actor.client, why=kept(why))
+        act.details.update({"hold": hold_id, "reason": why})
+        ended = replace(hold, released_at=act.at, released_by=actor.client, released_why=kept(why))
     return Held(act.event_id(), ended)
 
 
-def hold_json(hold: Hold) -> dict[str, Any]:
-    """A hold as auditors read it."""
+def holds_json(connection: Connection, found: Sequence[Hold]) -> list[dict[str, Any]]:
+    """Holds as auditors read them, with the reasons, as long as they are kept."""
+    texts = Texts(connection, [why for hold in found for why in (hold.reason, hold.released_why) if why is not None])
+    return [_hold_json(hold, texts) for hold in found]
+
+
+def _hold_json(hold: Hold, texts: Texts) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "hold": hold.id, **_conditions_json(hold), "reason": hold.reason, "client": hold.client, "at": text_of(hold.at)
+        "hold": hold.id, **conditions_json(hold), "reason": texts.of(hold.reason), "client": hold.client, "at": text_of(hold.at)
     }  # fmt: skip
     if hold.released_at is not None:
-        told["released"] = {"at": text_of(hold.released_at), "client": hold.released_by, "reason": hold.released_why}
+        told["released"] = {"at": text_of(hold.released_at), "client": hold.released_by, "reason": texts.of(hold.released_why)}
     return told
 
 
@@ -120,30 +128,36 @@ def derived(connection: Connection) -> tuple[dict[int, Hold], int | None]:
                 return found, row.position
             since, until = _told_time(details, "since"), _told_time(details, "until")
             found[number] = Hold(
-                number, details.get("log"), details.get("item"), since, until, str(details.get("reason")), row.client, row.at
+                number, details.get("log"), details.get("item"), since, until, kept_of(details.get("reason")), row.client, row.at
             )
             continue
         hold = found.get(number)
         if hold is None or hold.released_at is not None:
             return found, row.position
-        found[number] = replace(hold, released_at=row.at, released_by=row.client, released_why=str(details.get("reason")))
+        found[number] = replace(hold, released_at=row.at, released_by=row.client, released_why=kept_of(details.get("reason")))
     return found, None
 
 
-def _reason(reason: str) -> str:
+def given(reason: str) -> str:
+    """A reason, if there is one.
+
+    Raises:
+        Rejected: there is none.
+    """
     if not reason.strip():
         raise Rejected("`reason` is empty, expected why", code="reason")
     return reason.strip()
 
 
-def _conditions_json(hold: Hold) -> dict[str, Any]:
-    given = {
+def conditions_json(hold: Hold) -> dict[str, Any]:
+    """The conditions of a hold that are set."""
+    conditions = {
         "log": hold.log,
         "item": hold.item,
         "since": None if hold.since is None else text_of(hold.since),
         "until": None if hold.until is None else text_of(hold.until),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in conditions.items() if value is not None}
 
 
 def _told_time(details: Mapping[str, Any], name: str) -> int | None:

@@ -67,6 +67,12 @@ def kept(reason: Reason) -> str:
     return canonical(committed.to_json()).decode("utf-8")
 
 
+def kept_of(recorded: object) -> str:
+    """The same of what stands in a record."""
+    found = commitment_in(recorded)
+    return str(recorded) if found is None else kept(found)
+
+
 def kept_commitment(text: str) -> Commitment | None:
     """The commitment that `kept` wrote; None for a text that stands for itself."""
     if not text.startswith('{"commitment":'):

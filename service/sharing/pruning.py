@@ -29,8 +29,10 @@ from service.releaselog.reviews import State
 from service.settings import PRUNE_TILES_MAX
 from service.sharing import proposals
 from service.sharing.acts import Act, Actor
+from service.sharing.holds import given
 from service.sharing.installation import Installation
 from service.sharing.ledger import OFFICERS, ROOT, Entry
+from service.sharing.personal import REASON, Texts, personal
 from service.sharing.root_verification import Problem
 from service.store import Connection, holds, logs, policies, prunes
 from service.store.holds import Hold
@@ -149,15 +151,16 @@ def propose(installation: Installation, actor: Actor, *, before: datetime, log: 
         Rejected, Conflict: as `foreseen`; or nothing could go.
     """
     _check_retention(installation, before, installation.clock())
+    why = personal(REASON, given(reason))
     with installation.acts.registering("log.propose", actor) as act:
         plan = _plan(act.connection, before=micros(before), log=log, tiles_max=PRUNE_TILES_MAX)
         if not plan.ranges:
             raise Conflict("nothing could be pruned; a dry run says what keeps it", code="nothing-to-prune")
-        wanted = proposals.Wanted(PRUNE_TYPE, plan.log or _ALL, text_of(plan.before), plan.body)
+        wanted = proposals.Wanted(PRUNE_TYPE, plan.log or _ALL, text_of(plan.before), plan.body, why)
         proposal = proposals.propose(act, wanted, actor, kinds=[PRUNE_TYPE])
         act.details |= {
             "kind": PRUNE_TYPE, "proposal": proposal.id, "timeline": proposal.timeline, "before": text_of(plan.before),
-            "entries": plan.entries, "reason": _reason(reason),
+            "entries": plan.entries, "reason": why,
         }  # fmt: skip
     return Pending(proposal, act.committed(), plan)
 
@@ -203,8 +206,9 @@ def withdraw(installation: Installation, proposal_id: int, actor: Actor, *, reas
     Raises:
         Conflict: it does not wait.
     """
+    why = personal(REASON, given(reason))
     with installation.acts.registering("log.withdraw", actor) as act:
-        proposals.end(act, _waiting(act.connection, proposal_id), ProposalState.WITHDRAWN, by=actor, reason=_reason(reason))
+        proposals.end(act, _waiting(act.connection, proposal_id), ProposalState.WITHDRAWN, by=actor, reason=why)
     return act.committed()
 
 
@@ -213,13 +217,18 @@ def proposed(connection: Connection, *, after: int, limit: int) -> list[Proposal
     return [one for one in policies.proposals(connection, [PRUNE_TYPE]) if one.id > after][:limit]
 
 
-def proposal_json(proposal: Proposal) -> dict[str, Any]:
-    """A proposal as auditors read it; of each range how many tiles, not the root of each."""
+def proposals_json(connection: Connection, found: Sequence[Proposal]) -> list[dict[str, Any]]:
+    """Proposals as auditors read them; of each range how many tiles, not the root of each. With the reasons, as long as they are kept."""
+    texts = Texts(connection, [why for one in found for why in (one.because, one.reason) if why is not None])
+    return [_proposal_json(one, texts) for one in found]
+
+
+def _proposal_json(proposal: Proposal, texts: Texts) -> dict[str, Any]:
     asked = proposals.value_of(proposal)
     ended = (
         {}
         if proposal.closed_at is None
-        else {"ended": {"at": text_of(proposal.closed_at), "client": proposal.closed_by, "reason": proposal.reason}}
+        else {"ended": {"at": text_of(proposal.closed_at), "client": proposal.closed_by, "reason": texts.of(proposal.reason)}}
     )
     return {
         "proposal": proposal.id,
@@ -230,6 +239,8 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "ranges": [{name: one[name] for name in ("log", "start", "stop")} for one in asked["ranges"]],
         "client": proposal.client,
         "at": text_of(proposal.at),
+        # Older proposals did not keep why outside of their leaf.
+        **({} if proposal.because is None else {"reason": texts.of(proposal.because)}),
         **ended,
     }
 
@@ -253,12 +264,6 @@ def _check_retention(installation: Installation, before: datetime, at: datetime)
     if before > at - timedelta(days=days):
         latest = text_of(micros(at - timedelta(days=days)))
         raise Rejected(f"`before` is younger than {days} days, for which entries are kept; expected at most `{latest}`", code="retention")
-
-
-def _reason(reason: str) -> str:
-    if not reason.strip():
-        raise Rejected("`reason` is empty, expected why", code="reason")
-    return reason.strip()
 
 
 def _waiting(connection: Connection, proposal_id: int) -> Proposal:

@@ -30,6 +30,7 @@ from service.sharing.replay import Replay, Run
 from service.sharing.verification import verify_all
 from service.sharing.words import read_query
 from service.store import catalogue, logs
+from service.store import holds as stored_holds
 from service.store import reviews as stored_reviews
 from service.store.logs import AuditFilter
 from service.store.reviews import saved_query
@@ -310,6 +311,42 @@ def test_whoever_reads_an_erased_text_is_told_that_it_was(told: Told) -> None:
         assert reviews.review_json(connection, review)["marks"][0]["note"] == ERASED
         assert saved_query(connection, "of the colonel") is None
     assert verify_all(installation).ok
+
+
+def test_reasons_of_holds_are_erased_and_the_holds_stay(told: Told) -> None:
+    world, acts = told.world, told.world.installation.acts
+    installation = world.installation
+    held = holds.add(acts, told.first, holds.Conditions(log="AUS"), reason=WHY)
+    other = holds.add(acts, told.first, holds.Conditions(log="AUS"), reason="to be released")
+    released = holds.release(acts, told.second, other.hold.id, reason=WHY)
+
+    def shown() -> list[dict[str, Any]]:
+        with installation.database.reading() as connection:
+            return holds.holds_json(connection, stored_holds.page(connection, after=0, limit=5, ended=True))
+
+    assert (shown()[0]["reason"], shown()[1]["released"]["reason"]) == (WHY, WHY)
+    for done in (held, released):
+        entry = told.entry(done.event_id)
+        assert WHY not in json.dumps(entry["record"])
+        assert [kept["value"] for kept in entry["personal"].values()] == [WHY]
+    told.erased(held.event_id)
+    told.erased(released.event_id)
+    told.erased(told.events["reason"])
+    told.erased(told.events["note"])
+    assert WHY.encode() not in everything_kept(world)
+    assert (shown()[0]["reason"], shown()[1]["reason"], shown()[1]["released"]["reason"]) == (ERASED, "to be released", ERASED)
+    assert verify_all(installation).ok
+    with installation.database.reading() as connection:
+        assert [hold.id for hold in stored_holds.in_force(connection)] == [held.hold.id]
+
+
+def test_a_hold_of_before_keeps_its_words(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holds, "personal", lambda kind, value: value)
+    held = holds.add(told.world.installation.acts, told.first, holds.Conditions(log="AUS"), reason="in words")
+    with told.world.installation.database.reading() as connection:
+        assert [one["reason"] for one in holds.holds_json(connection, stored_holds.every(connection))] == ["in words"]
+    assert told.entry(held.event_id)["record"]["details"]["reason"] == "in words"
+    assert verify_all(told.world.installation).ok
 
 
 def test_what_waits_for_a_reason_that_was_erased_is_still_approved(told: Told) -> None:

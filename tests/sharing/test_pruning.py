@@ -16,9 +16,11 @@ from service.releaselog.checkpoint import read_checkpoint
 from service.releaselog.merkle import TILE_WIDTH, consistency_proof, inclusion_proof, leaf_hash, verify_consistency, verify_inclusion
 from service.releaselog.notes import read_note
 from service.releaselog.reviews import Mark
-from service.sharing import holds, pruning, reviews
+from service.sharing import erasure, holds, pruning, reviews
 from service.sharing.acts import Actor, officers_draft
 from service.sharing.holds import Conditions
+from service.sharing.ledger import OFFICERS
+from service.sharing.personal import ERASED
 from service.sharing.pruning import Pending, Pruned
 from service.sharing.rotation import rotate
 from service.sharing.verification import verify_all
@@ -232,6 +234,29 @@ def test_one_person_prunes_nothing(lite: Old) -> None:
     pruning.withdraw(lite.world.installation, pending.proposal.id, lite.other, reason="not now")
     with pytest.raises(Conflict, match="it is withdrawn"):
         lite.approve(pending)
+
+
+def test_why_it_was_proposed_is_shown_until_it_is_erased_and_it_is_still_approved(lite: Old) -> None:
+    installation = lite.world.installation
+    first = lite.propose()
+    pruning.withdraw(installation, first.proposal.id, lite.other, reason="not now")
+    second = lite.propose()
+
+    def shown() -> list[tuple[str, str | None]]:
+        with installation.database.reading() as connection:
+            told = pruning.proposals_json(connection, pruning.proposed(connection, after=0, limit=5))
+        return [(line["reason"], line.get("ended", {}).get("reason")) for line in told]
+
+    assert shown() == [("the retention policy", "not now"), ("the retention policy", None)]
+    with installation.database.reading() as connection:
+        assert all(b"the retention policy" not in row.record for row in logs.of_type(connection, OFFICERS, "log.propose"))
+        (withdrawn,) = logs.of_type(connection, OFFICERS, "log.withdraw")
+    for event_id in (second.entry.event_id, withdrawn.event_id):
+        asked = erasure.propose(installation, lite.one, event_id, reason="a person asked")
+        erasure.approve(installation, asked.proposal.id, lite.other)
+    assert shown() == [("the retention policy", ERASED), (ERASED, None)]
+    assert lite.approve(second).plan.entries > 0
+    assert verify_all(installation).ok
 
 
 def test_a_proposal_is_void_when_something_else_would_go(lite: Old) -> None:

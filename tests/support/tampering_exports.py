@@ -121,7 +121,7 @@ KINDS["leaf-hash-bit"] = _hex_bit("leaf_hash")
 
 
 def _another_log(rows: list[dict[str, Any]], place: int, _randomness: random.Random) -> None:
-    rows[place]["log"] = "IND"
+    rows[place]["log"] = "JPN" if rows[place]["log"] == "IND" else "IND"
 
 
 KINDS["row-of-another-log"] = _on_rows(_another_log)

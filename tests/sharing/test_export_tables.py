@@ -49,6 +49,9 @@ def entries(draw: st.DrawFn) -> ExportRow:
         }
         for one in draw(st.permutations(named))[: draw(st.integers(0, 3))]
     ]
+    if recorded and draw(st.integers(0, 4)) == 0:
+        # What a record may lack of an item, and an export has to bear.
+        recorded[0].pop(draw(st.sampled_from(["rules", "labels", "portions"])))
     record: dict[str, Any] = {
         "act": draw(st.integers(0, 99)), "at": face["at"], "authority": draw(st.none() | words),
         "bundle": draw(st.sampled_from([DIGEST, None])),

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from service.sharing.audit import span_json
-from service.sharing.exports.opened import OfItems, Opened, cut, opened
+from service.sharing.exports.opened import OfItems, Opened, opened
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 from service.store.logs import ExportRow
@@ -54,17 +54,14 @@ class Events:
     """Makes the lines of entries. What many events have in common is written once, and filled with what each has of its own."""
 
     def __init__(self) -> None:
-        self._items: Final = OfItems(lambda item: (_write(_resource(item["id"], item)), tuple(item["rules"])))
+        self._items: Final = OfItems(lambda item: (_write(_resource(item["id"], item)), _rules_of(item)))
 
     def line(self, row: ExportRow, log: str) -> str:
         """The event of an entry, with its line end."""
-        entry = cut(row)
-        try:
-            known = self._items(entry.recorded) if entry is not None else {}
-        except ValueError:
-            entry = None
-        if entry is None:
+        found = self._items.cut(row)
+        if found is None:
             return _write(event(opened(row, log))) + "\n"
+        entry, known = found
         said = [known.get(item_id) or (_write(_resource(item_id, {})), ()) for _, item_id in entry.items]
         resources, rules = f"[{','.join([resource for resource, _ in said])}]", _rules(*[named for _, named in said])
         common = _Common(
@@ -142,7 +139,7 @@ def event(entry: Opened) -> dict[str, Any]:
         record.get("partner"), record.get("bundle"),
     )  # fmt: skip
     resources = [_resource(item["id"], known) for item, known in entry.items]
-    rules = sorted({rule for _, known in entry.items for rule in known.get("rules", ())})
+    rules = sorted({rule for _, known in entry.items for rule in _rules_of(known)})
     own = _Own(
         _millis(face["at"]), face["event_id"], face["at"], entry.place, resources, entry.leaf_hash.hex(), face["body_sha256"], rules,
         record.get("act"),
@@ -181,6 +178,10 @@ def _event(common: _Common, own: _Own) -> dict[str, Any]:
             "act": own.act,
         },
     }
+
+
+def _rules_of(known: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(known.get("rules", ()))
 
 
 @lru_cache(maxsize=4096)

@@ -81,16 +81,19 @@ class OfItems(Generic[_T]):
         self._make = make
         self._held: dict[str, tuple[str, _T]] = {}
 
-    def __call__(self, recorded: str) -> dict[str, _T]:
-        """By id, from what a record says of its items (`Cut.recorded`).
-
-        Raises:
-            ValueError: a text in it looks like the end of an item; the entry has to be read whole.
-        """
-        if recorded == "[]":
-            return {}
+    def cut(self, row: ExportRow) -> tuple[Cut, dict[str, _T]] | None:
+        """An entry of the usual form, cut, and what is made of each item of its record, by id; None where it has to be read whole."""
+        entry = cut(row)
+        if entry is None:
+            return None
+        if entry.recorded == "[]":
+            return entry, {}
         # A line end stands in no JSON of ours, so that one can be put where it is to be cut.
-        return dict([self._held.get(text) or self._hold(text) for text in recorded[1:-1].replace("},{", "}\n{").split("\n")])
+        texts = entry.recorded[1:-1].replace("},{", "}\n{").split("\n")
+        try:
+            return entry, dict([self._held.get(text) or self._hold(text) for text in texts])
+        except ValueError:
+            return None  # a word in it looked like the end of an item
 
     def _hold(self, text: str) -> tuple[str, _T]:
         item = _read(text)

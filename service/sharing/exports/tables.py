@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from service.sharing.exports.opened import OfItems, Opened, cut, opened
+from service.sharing.exports.opened import OfItems, Opened, opened
 from service.sharing.exports.selection import Selection
 from service.store import Connection
 from service.store.logs import ExportRow
@@ -54,13 +54,10 @@ class Table:
 
     def lines(self, row: ExportRow, log: str) -> str:
         """The lines of an entry."""
-        entry = cut(row)
-        try:
-            known = self._items(entry.recorded) if entry is not None else {}
-        except ValueError:
-            entry = None
-        if entry is None:
+        found = self._items.cut(row)
+        if found is None:
             return "".join([_written(cells) for cells in rows(opened(row, log))])
+        entry, known = found
         event = f"{log},{row.position},{harmless(entry.event_id)},{entry.at}"
         kind = _together(entry.type, entry.client, entry.route, entry.purpose, entry.result, entry.outcome)
         # Digests, numbers, ids and times hold nothing that a table would quote; `cut` has seen to it.

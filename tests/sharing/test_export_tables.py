@@ -104,6 +104,21 @@ def test_an_event_is_filled_where_texts_look_like_its_places() -> None:
     assert (said["time"], said["actor"]["user"]["uid"], said["resources"][0]["name"]) == (1795341600001, "%(at)s %d 100%", "50% %(act)s")
 
 
+def test_a_word_that_looks_like_the_end_of_an_item_is_read_whole() -> None:
+    face = {
+        "v": 1, "type": "item", "event_id": "e", "at": "2026-11-22T10:00:00.000000Z", "client": "c", "route": "/", "seal": DIGEST,
+        "items": [{"id": "a", "copy_sha256": DIGEST}], "body_sha256": DIGEST, "result": "sent", "purpose": "none",
+    }  # fmt: skip
+    record = {
+        "act": 3, "at": face["at"], "authority": None, "bundle": None, "engine": DIGEST, "labels": {}, "outcome": "release",
+        "items": [{"id": "a", "ref": "x},{y", "version": 1, "portions": [], "labels": [], "rules": []}], "partner": "JPN", "query": None,
+    }  # fmt: skip
+    row = ExportRow(7, canonical(face), bytes(32), canonical(record), bytes(32))
+    assert cut(row) is not None
+    assert json.loads(Events().line(row, "JPN")) == event(opened(row, "JPN"))
+    assert Table().lines(row, "JPN") == written(row)
+
+
 @given(entries())
 def test_no_cell_is_a_formula_and_each_is_read_back(entry: ExportRow) -> None:
     for cells in csv.reader(io.StringIO(Table().lines(entry, "JPN"), newline="")):

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.campaign
 KILLS = int(os.environ.get("ENTENTE_CAMPAIGN_KILLS", "2000"))
 CUTS = int(os.environ.get("ENTENTE_CAMPAIGN_CUTS", "500"))
 CUTS_OF_A_LIFE = 25
+MOST_TOLD = 12
 
 
 def _world(folder: Path) -> tuple[Small, Forks]:
@@ -32,7 +33,12 @@ def test_kills_at_any_moment_lose_no_record(tmp_path: Path, capsys: pytest.Captu
     keyed: dict[str, str] = {}
     bodies = under_load = 0
     for number in range(KILLS):
-        told = forks.run(Plan(asks=10_000, threads=4, seed=100_000 + number, kill_after=randomness.uniform(0.01, 0.15)))
+        told = forks.run(
+            Plan(
+                asks=10_000, threads=4, seed=100_000 + number,
+                kill_after=randomness.uniform(0, 0.04), kill_once_told=randomness.randint(0, MOST_TOLD),
+            )
+        )  # fmt: skip
         assert told.killed
         received = check(world.installation, told, keyed, whole=number % 50 == 49 or number == KILLS - 1)
         bodies += received

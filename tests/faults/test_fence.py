@@ -18,11 +18,11 @@ from service.sharing import catalogue
 from service.sharing.installation import open_installation
 from service.sharing.verification import verify_all
 from tests.support.faults import MACHINE_HERE, Small, entries, face, small
-from tests.support.faults_fence import check, poster, read_from_servers, read_in_threads, tell
+from tests.support.faults_fence import READ_BETWEEN_ACTS, check, poster, read_from_servers, read_in_threads, tell
 from tests.support.faults_server import Server
 from tests.support.two_officers import relabel_within
 
-CYCLES = 4
+CYCLES = 2
 
 
 def test_no_leaf_after_an_act_names_what_was_before_it_though_two_workers_read(tmp_path: Path, database_url: str) -> None:
@@ -35,7 +35,8 @@ def test_no_leaf_after_an_act_names_what_was_before_it_though_two_workers_read(t
             worker.gate.start()
         story = read_in_threads(world, workers, lambda: tell(world, cycles=CYCLES))
         check(world, story)
-        assert len(entries(world.installation, "JPN")) > 200
+        assert len(story.answered) == CYCLES * 8
+        assert len(entries(world.installation, "JPN")) >= len(story.answered) * READ_BETWEEN_ACTS
         report = verify_all(other)
         assert report.ok, report.problem
     finally:
@@ -52,7 +53,8 @@ def test_nor_does_one_though_readers_and_acts_are_of_three_processes(tmp_path: P
             tale = read_from_servers(world, [one.url, two.url], lambda: tell(world, cycles=CYCLES, post=poster(world, two.url)))
             story = asyncio.run(tale)
         check(world, story)
-        assert len(entries(world.installation, "JPN")) > 200
+        assert len(story.answered) == CYCLES * 8
+        assert len(entries(world.installation, "JPN")) >= len(story.answered) * READ_BETWEEN_ACTS
         assert verify_all(world.installation).ok
     finally:
         world.installation.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.faults_kill import kill_rounds
 
-ROUNDS = 25
+ROUNDS = 12
 
 
 def test_what_was_received_before_a_kill_is_on_record_and_the_next_start_needs_no_help(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Final
 import httpx
 import pytest
 
+from tests.support.forked import forked_entente
 from tests.support.guides import ROOT, environment
 
 SECONDS_MAX: Final = 60
@@ -27,6 +29,13 @@ class Demo:
     address: str
     data: Path
     printed: str
+
+
+@pytest.fixture(scope="session")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`PATH` for the commands of guides: its `entente` has been read already."""
+    with forked_entente(tmp_path_factory.mktemp("commands") / "bin") as first:
+        yield f"{first}{os.pathsep}{environment()['PATH']}"
 
 
 @pytest.fixture(scope="session")

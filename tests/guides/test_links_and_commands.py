@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import typer.main
@@ -14,6 +14,7 @@ from service.cli import app
 from tests.support.guides import ROOT, readmes
 
 READMES: Final = readmes()
+COMMANDS: Final[Any] = typer.main.get_command(app)
 _LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 _FENCED: Final = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
@@ -46,7 +47,7 @@ def anchors_of(markdown: str) -> set[str]:
 
 def unknown_in(words: list[str]) -> str | None:
     """The first word of a command line that `--help` does not know; None if it knows all."""
-    command = typer.main.get_command(app)
+    command = COMMANDS
     rest = list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
         if rest[0] not in command.commands:

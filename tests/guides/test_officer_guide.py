@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,13 +10,12 @@ from service.policy import read_directory
 from service.settings import Settings
 from service.sharing.acts import MACHINE, Actor
 from service.sharing.installation import open_installation
-from tests.support.forked import forked_entente
-from tests.support.guides import ROOT, agrees, environment, run
+from tests.support.guides import ROOT, agrees, run
 
 GUIDE = ROOT / "policies" / "README.md"
 
 
-def test_every_command_prints_what_the_handbook_says(tmp_path: Path) -> None:
+def test_every_command_prints_what_the_handbook_says(path: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     installation = open_installation(Settings(data=data))
     installation.publishing.publish(read_directory(ROOT / "policies"), Actor(MACHINE, "cli"))
@@ -25,9 +23,7 @@ def test_every_command_prints_what_the_handbook_says(tmp_path: Path) -> None:
         installation.registry.add(name, Role.OFFICER)
     installation.close()
     shutil.copytree(ROOT / "policies", tmp_path / "here" / "policies")
-    with forked_entente(tmp_path / "bin") as first:
-        path = f"{first}{os.pathsep}{environment()['PATH']}"
-        ran = run(GUIDE, tmp_path / "here", PATH=path, ENTENTE_DATA=str(data), ENTENTE_PUBLISH_COMPARE_SECONDS="0.05")
+    ran = run(GUIDE, tmp_path / "here", PATH=path, ENTENTE_DATA=str(data), ENTENTE_PUBLISH_COMPARE_SECONDS="0.05")
     differing = [
         f"{GUIDE.relative_to(ROOT)}:{block.line}\n{block.commands}--- expected\n{block.prints}--- printed\n{printed}"
         for block, printed in ran

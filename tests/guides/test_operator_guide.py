@@ -56,9 +56,9 @@ def limits_of(field: FieldInfo) -> str:
     return ", ".join(said) or " or ".join(f"`{choice}`" for choice in choices)
 
 
-def test_every_command_prints_what_the_guide_says(tmp_path: Path) -> None:
+def test_every_command_prints_what_the_guide_says(path: str, tmp_path: Path) -> None:
     ran = run(
-        GUIDE, tmp_path, ENTENTE_DATA=str(tmp_path / "data"), ENTENTE_POLICIES=str(ROOT / "policies"), PORT=str(free_port()),
+        GUIDE, tmp_path, PATH=path, ENTENTE_DATA=str(tmp_path / "data"), ENTENTE_POLICIES=str(ROOT / "policies"), PORT=str(free_port()),
         BACKUP=str(tmp_path / "backup"),
     )  # fmt: skip
     differing = [

@@ -10,8 +10,8 @@ from tests.support.guides import ROOT, agrees, blocks, run
 GUIDE: Final = ROOT / "openapi" / "README.md"
 
 
-def test_every_command_prints_what_the_guide_says(demo: Any, tmp_path: Path) -> None:
-    ran = run(GUIDE, tmp_path, BASE=demo.address, DATA=str(demo.data))
+def test_every_command_prints_what_the_guide_says(demo: Any, path: str, tmp_path: Path) -> None:
+    ran = run(GUIDE, tmp_path, PATH=path, BASE=demo.address, DATA=str(demo.data))
     differing = [
         f"{GUIDE.relative_to(ROOT)}:{block.line}\n{block.commands}--- expected\n{block.prints}--- printed\n{printed}"
         for block, printed in ran

@@ -12,8 +12,8 @@ README: Final = ROOT / "README.md"
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{64}\b")
 
 
-def test_the_tour_shows_what_it_says(demo: Any, tmp_path: Path) -> None:
-    ((block, printed),) = run(README, tmp_path, BASE=demo.address, DATA=str(demo.data))
+def test_the_tour_shows_what_it_says(demo: Any, path: str, tmp_path: Path) -> None:
+    ((block, printed),) = run(README, tmp_path, PATH=path, BASE=demo.address, DATA=str(demo.data))
     assert block.prints is not None and agrees(block.prints, printed), printed
     first, second = (int(line) for line in printed.split()[:2])
     assert first > second > 10

@@ -62,10 +62,10 @@ def _start(url: str, ready: object, go: object, failures: object) -> None:
         database.close()
 
 
-def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+def test_processes_that_start_at_once_migrate_once(empty_database_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     ready, go, failures = spawn.Semaphore(0), spawn.Event(), spawn.Queue()
-    processes = [spawn.Process(target=_start, args=(database_url, ready, go, failures)) for _ in range(3)]
+    processes = [spawn.Process(target=_start, args=(empty_database_url, ready, go, failures)) for _ in range(3)]
     for process in processes:
         process.start()
     for _ in processes:
@@ -96,9 +96,9 @@ def test_text_is_in_the_order_of_its_bytes(database: Database) -> None:
     assert found == sorted(ids)
 
 
-def test_a_start_while_another_migrates_waits_for_it(database_url: str) -> None:
+def test_a_start_while_another_migrates_waits_for_it(empty_database_url: str) -> None:
     """And is told that it is busy where that takes too long, rather than made to see half a schema."""
-    slow, other = Database.open(database_url, busy_timeout_seconds=0.3), Database.open(database_url, busy_timeout_seconds=0.3)
+    slow, other = Database.open(empty_database_url, busy_timeout_seconds=0.3), Database.open(empty_database_url, busy_timeout_seconds=0.3)
     with slow.acting(), pytest.raises(Busy):
         migrate(other)
     migrate(other)

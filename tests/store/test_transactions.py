@@ -109,8 +109,8 @@ def test_durability_is_what_was_asked_for(ready: Database) -> None:
     for transaction in (ready.acting, ready.releasing, ready.reading):
         with transaction() as connection:
             if ready.postgres:
+                # `fsync` is the server's own, and off in this one.
                 assert scalar(connection, "SHOW synchronous_commit") == "on"
-                assert scalar(connection, "SHOW fsync") == "on"
             else:
                 assert scalar(connection, "PRAGMA journal_mode") == "wal"
                 assert scalar(connection, "PRAGMA synchronous") == 2

@@ -1,7 +1,7 @@
 """`entente` for guides with many commands: each is a process of its own, forked from one that has read the code already.
 
 Starting a command takes ten times as long as most commands do. What runs is the same `main`, with the arguments, folder, environment,
-input and output that the shell gave; a guide cannot tell.
+input and output that the shell gave; a guide cannot tell. `serve`, which stays and is told to end by a signal, is started as it is.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Final
 SECONDS_MAX: Final = 60
 _CLIENT: Final = """#!{python} -SE
 import json, os, socket, sys
+if sys.argv[1:2] == ["serve"]:
+    os.execv({entente!r}, ["entente", *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect({address!r})
     asked = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
@@ -37,7 +39,7 @@ def forked_entente(folder: Path) -> Iterator[str]:
     short = tempfile.TemporaryDirectory(prefix="entente-")
     address = str(Path(short.name) / "socket")
     client = folder / "entente"
-    client.write_text(_CLIENT.format(python=sys.executable, address=address))
+    client.write_text(_CLIENT.format(python=sys.executable, address=address, entente=str(Path(sys.executable).parent / "entente")))
     client.chmod(0o755)
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}

@@ -7,11 +7,15 @@ rode along with an error, is seen for what it is.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import hashlib
 import json
 import random
 import resource
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +33,7 @@ from service.policy import read_directory
 from service.settings import TOKEN_LIFETIME_SECONDS, Settings
 from service.sharing.acts import Actor
 from service.sharing.gate import Clock
+from service.sharing.highwater import path_of
 from service.sharing.importing import store_one
 from service.sharing.installation import Installation, open_installation, system_clock
 from service.sharing.item_files import LocalFiles, SentFiles
@@ -123,16 +128,15 @@ def small(
     folder: Path, *, chart_bytes: int = CHART_BYTES, clock: Clock = system_clock, database: str | None = None, **settings: Any
 ) -> Small:
     """Set up an installation in a folder: policy, clients, an open item, a maritime one, one with a file, one that nobody gets."""
-    installation = open_installation(Settings(data=folder, database=database, **settings), clock=clock)
-    installation.publishing.publish(bundle_files(), MACHINE_HERE)
-    clients: dict[str, Client] = {}
-    for name, role, partner in (
-        ("jpn", Role.PARTNER, "JPN"),
-        ("gbr", Role.PARTNER, "GBR"),
-        ("officer", Role.OFFICER, None),
-        ("auditor", Role.AUDITOR, None),
-    ):
-        clients[name], _ = installation.registry.add(name, role, partner=partner)
+    asked = Settings(data=folder, database=database, **settings)
+    if database is None and clock is system_clock:
+        published, clients = _published()
+        shutil.copytree(published, folder, dirs_exist_ok=True)
+        shutil.copy(path_of(Settings(data=published)), path_of(asked))
+        installation = open_installation(asked)
+    else:
+        installation = open_installation(asked, clock=clock)
+        clients = _publish_into(installation)
     chart = random.Random(7).randbytes(chart_bytes)
     files = folder / "import"
     files.mkdir(parents=True, exist_ok=True)
@@ -144,10 +148,29 @@ def small(
         version = catalogue.version_in_force(connection, chart_id)
         assert version is not None
         file = next(portion.id for portion, _ in catalogue.portions_of_version(connection, version.id) if portion.kind == "file")
-    made = Small(installation, clients, {"chart": chart_id}, file, chart)
+    made = Small(installation, dict(clients), {"chart": chart_id}, file, chart)
     for item in (OPEN, SEA, HIDDEN):
         made.add(item)
     return made
+
+
+def _publish_into(installation: Installation) -> dict[str, Client]:
+    """Policy and clients; the clients."""
+    installation.publishing.publish(bundle_files(), MACHINE_HERE)
+    named = (("jpn", Role.PARTNER, "JPN"), ("gbr", Role.PARTNER, "GBR"), ("officer", Role.OFFICER, None), ("auditor", Role.AUDITOR, None))
+    return {name: installation.registry.add(name, role, partner=partner)[0] for name, role, partner in named}
+
+
+@functools.cache
+def _published() -> tuple[Path, dict[str, Client]]:
+    """A data folder with policy and clients in it, made once and copied: publishing takes longer than most tests that begin with it."""
+    above = Path(tempfile.mkdtemp(prefix="entente-tests-"))
+    atexit.register(shutil.rmtree, above, ignore_errors=True)
+    installation = open_installation(Settings(data=above / "data"))
+    clients = _publish_into(installation)
+    installation.highwater.keep()
+    installation.close()
+    return above / "data", clients
 
 
 def chart_item(ref: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@
 | `ledger` | leaves, heads and checkpoints, inside somebody's transaction |
 | `rotation` | another key for the logs |
 | `rootlog`, `witnessing` | all heads under one root by the clock, and who has seen it |
+| `ids` | of items, portions and entries |
 | `beside` | work that is done again and again in a thread of its own |
 | `highwater` | how far the logs had come, outside of the database |
 | `standing` | whether it could release now, and why not |

@@ -6,7 +6,6 @@ correction sees nothing at all: same bytes, same place in the list.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from service.labels.widening import widened_through
 from service.policy import Bundle
 from service.sharing import proposals
 from service.sharing.acts import Act
+from service.sharing.ids import new_id
 from service.sharing.intake import ItemDraft, PortionDraft, label_of_marking
 from service.sharing.personal import REASON, personal
 from service.sharing.tear_lines import may_appear, places
@@ -120,7 +120,7 @@ class _Writer:
         connection = self._act.connection
         known = self._known.get(draft.ref)
         if known is None:
-            item = ItemRecord(secrets.token_urlsafe(16), draft.ref, 0 if draft.hold else 1, None)
+            item = ItemRecord(new_id(), draft.ref, 0 if draft.hold else 1, None)
             self._items.append(item)
             self._known[draft.ref] = item
             return self._write(draft, item.id, 1, None)
@@ -271,7 +271,7 @@ class _Writer:
         return None
 
     def _new_portion(self, drafted: PortionDraft, item_id: str) -> str:
-        portion_id = item_id[:_OF_ITEM] + secrets.token_urlsafe(16)[_OF_ITEM:]
+        portion_id = item_id[:_OF_ITEM] + new_id()[_OF_ITEM:]
         self._portions.append(
             PortionRecord(
                 portion_id, item_id, drafted.kind, drafted.content, drafted.content_sha256, drafted.name, drafted.media_type, drafted.size,

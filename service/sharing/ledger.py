@@ -19,6 +19,7 @@ from service.releaselog.merkle import Frontier, completed_tiles, leaf_hash
 from service.releaselog.notes import Signer, public_half, vkey
 from service.releaselog.personal import Personal
 from service.settings import LOG_SLOTS
+from service.sharing.ids import new_id
 from service.store import Connection, logs, personal, roots
 from service.store.logs import Head
 from service.store.roots import LogKey, Signing
@@ -263,7 +264,7 @@ class Ledger:
         values: list[personal.PersonalRow] = []
         entries: list[Entry] = []
         for draft in drafts:
-            event_id, nonce = secrets.token_urlsafe(16), secrets.token_bytes(32)
+            event_id, nonce = new_id(), secrets.token_bytes(32)
             record = record_bytes({**draft.record, "at": at_json})
             leaf = leaf_bytes(
                 type_=draft.type,

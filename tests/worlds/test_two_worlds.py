@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,13 +46,13 @@ def test_items_of_one_act_stand_in_the_same_order(base: Base, tmp_path: Path, mo
         under_way[:], counts[draft.ref] = [draft.ref], 0
         return store(self, draft, update=update)
 
-    def token_urlsafe(_: int) -> str:
+    def new_id() -> str:
         ref = under_way[0]
         counts[ref] += 1
         return base64.urlsafe_b64encode(hashlib.sha256(f"{ref} {counts[ref]}".encode()).digest()[:16]).decode("ascii").rstrip("=")
 
     monkeypatch.setattr(catalogue._Writer, "store", storing)
-    monkeypatch.setattr(catalogue, "secrets", SimpleNamespace(token_urlsafe=token_urlsafe))
+    monkeypatch.setattr(catalogue, "new_id", new_id)
     with pair_of(base, tmp_path) as pair:
         pair.tick()
         pair.without.store_at_once([shown(number) for number in range(12)])

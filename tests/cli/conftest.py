@@ -47,7 +47,7 @@ class Home:
             installation.close()
 
 
-def _made(folder: Path, fill: Callable[[Installation], Any]) -> Path:
+def made(folder: Path, fill: Callable[[Installation], Any]) -> Path:
     installation = open_installation(Settings(data=folder))
     installation.publishing.publish(read_directory(POLICIES), Actor("machine", "cli"))
     fill(installation)
@@ -58,7 +58,7 @@ def _made(folder: Path, fill: Callable[[Installation], Any]) -> Path:
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo, set up and closed. To be copied."""
-    return _made(tmp_path_factory.mktemp("cli") / "data", set_up_demo)
+    return made(tmp_path_factory.mktemp("cli") / "data", set_up_demo)
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ import binascii
 import hashlib
 import json
 import re
+import struct
 import sys
 import zipfile
 from array import array
@@ -63,6 +64,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
+from operator import lt
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
@@ -496,37 +498,46 @@ def listed(element: bytes) -> bytes:
 
 IDS = rb"\[" + listed(rb'"' + ID + rb'"') + rb"\]"
 PATH_ID = rb'"(?:' + ID + rb"|\?" + HEX + rb')"'
-FORM = re.compile(
-    rb'\{"face":(\{"at":"((.{20})[0-9]{6}Z)","body_sha256":"(.{64})","client":"([^"]*+)","event_id":"(' + ID
-    + rb')","items":\[([^]]*+)\],((?:"portion":"[^"]*+",)?"purpose":"[^"]*+","result":"[^"]*+","route":"[^"]*+"),"seal":"(.{64})'
-    rb'","type":"(.{4})","v":1\}),"index":(' + NUMBER + rb'),"leaf_hash":"(.{64})","log":"([A-Z][A-Z0-9-]*+)'
-    rb'","nonce":"(.{64})","record":(?P<record>)\{"act":(' + NUMBER
-    + rb'),"at":"(.{27})",("authority":null,"bundle":".{64}","engine":".{64}"),"items":\[',
+FRONT = re.compile(
+    rb'(\{"face":\{"at":")(.{27})(","body_sha256":")(.{64})(","client":"[^"]*+","event_id":")(' + ID
+    + rb')(","items":\[)([^]]*+)'
+    rb'(\],(?:"portion":"[^"]*+",)?"purpose":"[^"]*+","result":"[^"]*+","route":"[^"]*+","seal":")(.{64})'
+    rb'(?P<kind>","type":"[^"]*+","v":1\},"index":)([0-9]++)(,"leaf_hash":")(.{64})(","log":"[^"]*+","nonce":")(.{64})'
+    rb'(","record":)(\{"act":[0-9]++,"at":")(.{27})(","authority":null,"bundle":"[^"]*+","engine":"[^"]*+","items":\[)',
     re.DOTALL,
 )  # fmt: skip
-"""A line of what is nearly always there, what a partner was sent or refused, in the one form it has: cut at the words that each has.
+"""A line of what is nearly always there, what a partner was sent or refused, up to the items of its record: where to cut it.
 
-What stands between these words is looked at part by part, of many lines together. A digest that can be worked out is compared with
-what is worked out. What is said again and again (by whom, under which policy, of which item) is read by one of the expressions below when
-it comes first, and is known from then on. A line that passes is canonical. A line that does not is not wrong: it is read the thorough
-way. Tests hold that whatever passes this way passes the other.
+A line is first cut where the last one was whose seal stands at the same place, which is nearly always right, and quicker; the words
+between the parts show it. A digest that can be worked out is compared with what is worked out. What is said again and again (by whom,
+under which policy, of which item) is read by one of the expressions below when it comes first, and is known from then on. A line that
+passes is canonical. A line that does not is not wrong: it is read the thorough way. Tests hold that whatever passes this way passes
+the other.
 """
+FACE = len(b'{"face":')
+FIXED = ({b'{"face":{"at":"'}, {b'","body_sha256":"'}, {b'","items":['}, {b',"leaf_hash":"'}, {b'","record":'})
 # Every day that each year has; the 29th of February is left to the thorough way.
 DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 SECOND = re.compile(rb"[1-9][0-9]{3}-" + DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.")
-CLIENT = re.compile(WORDS)
+CLIENT = re.compile(rb'","client":"' + WORDS + rb'","event_id":"')
 ASKED = re.compile(
-    rb'(?P<portion>"portion":' + PATH_ID + rb',)?"purpose":"' + WORDS + rb'","result":"(?P<result>sent|refused)","route":"' + WORDS
-    + rb'"(?(portion)file|(?:item|list))'
+    rb'\],(?P<portion>"portion":' + PATH_ID + rb',)?"purpose":"' + WORDS + rb'","result":"(?P<said>sent|refused)","route":"' + WORDS
+    + rb'","seal":"","type":"(?(portion)file|(?:item|list))","v":1\},"index":'
 )  # fmt: skip
-POLICY = re.compile(rb'"authority":null,"bundle":"(' + HEX + rb')","engine":"' + HEX + rb'"')
+LOG = re.compile(rb'","log":"(?P<said>[A-Z][A-Z0-9-]*+)","nonce":"')
+ACT = re.compile(rb'\{"act":(?P<said>' + NUMBER + rb'),"at":"')
+POLICY = re.compile(rb'","authority":null,"bundle":"(?P<said>' + HEX + rb')","engine":"' + HEX + rb'","items":\[')
+ITEM_BEGINS, BETWEEN_ITEMS, AFTER_ITEMS, BETWEEN_LABELS = b'{"id":', b'},{"id":', b'],"labels":{', b'},"'
 ITEM = re.compile(
-    rb'\{("id":' + PATH_ID + rb'),"labels":\[(' + listed(rb'"' + HEX + rb'"') + rb')\],"portions":' + IDS + rb',"ref":' + PLAIN
-    + rb',"rules":' + IDS + rb',"version":(' + NUMBER + rb")\}"
+    rb"(" + PATH_ID + rb'),"labels":\[(' + listed(rb'"' + HEX + rb'"') + rb')\],"portions":' + IDS + rb',"ref":' + PLAIN
+    + rb',"rules":' + IDS + rb',"version":(' + NUMBER + rb")"
 )  # fmt: skip
-LABEL = re.compile(rb'("' + HEX + rb'"):(\{[^{}]*+\})')
-MEMBER = rb'"[a-z_]++":(?:' + PLAIN + rb"|" + NUMBER + rb"|\[" + listed(PLAIN) + rb"\])"
-END = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":(?:null|\{(' + listed(MEMBER) + rb")\})\}\}")
+LABEL = re.compile(rb"(" + HEX + rb')":(\{[^{}]*+)')
+OUTCOME_BEGINS, QUERY_BEGINS, NO_QUERY = b',"outcome":"', b'"query":', b"null}"
+OUTCOME = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":')
+VALUE = rb"(?:" + PLAIN + rb"|" + NUMBER + rb"|\[" + listed(PLAIN) + rb"\])"
+SHORT_QUERY = re.compile(rb'\{"([a-z_]++)":' + VALUE + rb'(?:,"([a-z_]++)":' + VALUE + rb")?\}\}")
+QUERY = re.compile(rb"\{(?:" + listed(rb'"[a-z_]++":' + VALUE) + rb")\}\}")
 MEMBER_NAME = re.compile(rb'"([a-z_]+)":')
 BARE_ITEMS = re.compile(listed(rb'\{"id":' + PATH_ID + rb"\}"))
 EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
@@ -534,16 +545,32 @@ SENT = (b"release", b"in_part")
 COPY = re.compile(rb'"copy_sha256":"(.{64})"', re.DOTALL)
 COPY_PLACE = b'"copy_sha256":"%b",'
 HEX_DIGITS = b"0123456789abcdef"
+DIGITS = b"0123456789"
+ID_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+SEAL = b',"seal":"'
+SEAL_FROM = 200  # what stands before it in the shortest of such lines takes more
 TEXTS_HELD = 20_000
 
 
+class Unusual(Exception):
+    """Something is not of the usual form, which does not mean that it is wrong."""
+
+
 class Known(dict[bytes, Any]):
-    """What texts say that come again and again: each is read when it comes first, and held while there are not too many."""
+    """What texts say that come again and again: each is read when it comes first, and held while there are not too many.
+
+    Reading one that is not of the usual form raises `Unusual`.
+    """
 
     def __init__(self, read: Callable[[bytes], Any], longest: int = 2_000) -> None:
         super().__init__()
         self._read = read
         self._longest = longest
+
+    def each(self, texts: Sequence[bytes]) -> Sequence[Any]:
+        """What each of these says; soon known where they are all one, or few."""
+        said = {one: self[one] for one in {*texts}}
+        return [*said.values()] * len(texts) if len(said) == 1 else [said[one] for one in texts]
 
     def __missing__(self, text: bytes) -> Any:
         said = self._read(text)
@@ -554,9 +581,50 @@ class Known(dict[bytes, Any]):
         return said
 
 
-def parts_of(expression: re.Pattern[bytes]) -> Callable[[bytes], tuple[bytes, ...] | None]:
-    """A reader of what this expression finds in a whole text. None where it is of another form."""
-    return lambda text: found.groups() if (found := expression.fullmatch(text)) else None
+def reader_of(expression: re.Pattern[bytes]) -> Callable[[bytes], bytes]:
+    """A reader of texts that are of one form: of what stands in the group `said`, or of the whole."""
+    group = expression.groupindex.get("said", 0)
+
+    def read(text: bytes) -> bytes:
+        found = expression.fullmatch(text)
+        if found is None:
+            raise Unusual
+        return found[group]
+
+    return read
+
+
+class Cut(NamedTuple):
+    """Where a line is cut: into the groups of `FRONT`, where its face ends, and where its front does."""
+
+    parts: Callable[[bytes], tuple[bytes, ...]]
+    face_end: int
+    front_end: int
+
+
+def cut_of(line: bytes) -> Cut | None:
+    """Where this line is cut. None where it is of another form."""
+    found = FRONT.match(line)
+    if found is None:
+        return None
+    parts = struct.Struct("".join(f"{len(part)}s" for part in found.groups()))
+    face_end = found.end("kind") - len(b',"index":')
+    return Cut(parts.unpack_from, face_end, found.end()) if face_end - FACE <= LEAF_BYTES_MAX else None
+
+
+class Said(NamedTuple):
+    """What some lines of the usual form say, each a column: the same place in each is of one line."""
+
+    logs: Sequence[bytes]
+    places: Sequence[int]
+    events: Sequence[bytes]
+    ats: Sequence[bytes]
+    acts: Sequence[int]
+    bundles: Sequence[bytes]
+    seals: Sequence[bytes]
+    sealed: Sequence[tuple[bytes, ...]]
+    """What these are the SHA-256 of: nonce and record, in parts."""
+    leaf_hashes: Sequence[bytes]
 
 
 class EntryReader:
@@ -565,14 +633,18 @@ class EntryReader:
     def __init__(self, ids: EventIds, bundles: set[bytes]) -> None:
         self._ids = ids
         self._bundles = bundles
-        self._seconds = Known(parts_of(SECOND))
-        self._clients = Known(parts_of(CLIENT))
-        self._asked = Known(parts_of(ASKED))
-        self._policies = Known(parts_of(POLICY))
-        self._items = Known(parts_of(ITEM))
+        self._cuts: dict[int, Cut] = {}
+        self._seconds = Known(reader_of(SECOND))
+        self._clients = Known(reader_of(CLIENT))
+        self._asked = Known(reader_of(ASKED))
+        self._logs = Known(reader_of(LOG))
+        self._acts = Known(reader_of(ACT))
+        self._policies = Known(reader_of(POLICY))
+        self._items = Known(item_of)
         self._labels = Known(label_of)
         self._recorded = Known(self._read_recorded)
-        self._ends = Known(end_of, longest=100)
+        self._outcomes = Known(outcome_of)
+        self._agreed: set[tuple[bytes, ...]] = set()
         self._last: Run | None = None
         self.prunes: dict[str, set[tuple[str, int, int]]] = {}
         """What entries say was pruned, by their event."""
@@ -618,93 +690,208 @@ class EntryReader:
                     raise DoesNotHold(f"{what}: act {acts[number]} in its record is below that of entry {places[number - 1]}")
         self._last = Run(run.log, places[-1], run.events[-1:], run.hashes[-1:], run.ats[-1:], run.acts[-1:], run.bundles[-1:])
 
-    def usual(self, lines: list[bytes]) -> tuple[list[Run], list[int]]:
+    def usual(self, lines: list[bytes], anew: frozenset[int] = frozenset()) -> tuple[list[Run], list[int]]:
         """The entries of lines of the usual form, if all is well with all of them; else none, and which lines the thorough way has to be
         gone for: those that are of another form, or all, where something does not fit together.
+
+        Lines `anew` are not cut as others were whose seal stands at the same place.
         """
-        matches = [FORM.match(line) for line in lines]
-        found = [one for one in matches if one is not None]
-        if len(found) < len(lines):
-            return [], [place for place, one in enumerate(matches) if one is None]
-        (
-            faces, ats, seconds, bodies, clients, events, shown, asked, seals, kinds, indexes, leaf_hashes, logs, nonces, _, acts,
-            ats_again, policies,
-        ) = zip(*[one.groups() for one in found], strict=True)  # fmt: skip
-        cuts = [(one.end(), line.rfind(b',"outcome":"')) for one, line in zip(found, lines, strict=True)]
-        results = [self._asked[one + kind] for one, kind in zip(asked, kinds, strict=True)]
-        bundles = [self._policies[one] for one in policies]
-        recorded = [self._recorded[line[start:stop]] for line, (start, stop) in zip(lines, cuts, strict=True)]
-        ends = [self._ends[line[stop:]] for line, (_, stop) in zip(lines, cuts, strict=True)]
-        known = [results, bundles, recorded, ends, [self._seconds[one] for one in seconds], [self._clients[one] for one in clients]]
-        if any(None in column for column in known):
-            return [], [place for place, row in enumerate(zip(*known, strict=True)) if None in row]
-        nothing: tuple[list[Run], list[int]] = ([], [*range(len(lines))])
-        digests = [*bodies, *nonces]
-        for log, items, (_, result), said, (outcome, partner) in zip(logs, shown, results, recorded, ends, strict=True):
-            if log != partner:
-                return nothing
-            if result == b"sent":
-                copies = COPY.findall(items)
-                digests += copies
-                if said.count(b"%b") != len(copies) or said % (*copies,) != items or outcome not in SENT:
-                    return nothing
-            elif (bare := said.replace(COPY_PLACE, b"")) != items and (bare or BARE_ITEMS.fullmatch(items) is None):
-                return nothing
-        if b"".join(digests).translate(None, HEX_DIGITS) or ats != ats_again or max(map(len, faces)) > LEAF_BYTES_MAX:
-            return nothing
-        hashes = [sha256(b"\x00" + face).digest() for face in faces]
-        sealed = [
-            sha256(unhexlify(nonce) + line[one.start("record") : -1]).digest()
-            for nonce, line, one in zip(nonces, lines, found, strict=True)
-        ]
-        if tuple(map(hexlify, hashes)) != leaf_hashes or tuple(map(hexlify, sealed)) != seals:
-            return nothing
-        places, act_numbers, named_bundles = [*map(int, indexes)], [*map(int, acts)], [bundle for (bundle,) in bundles]
-        # Nearly always all in one.
-        starts = [0]
-        if logs.count(logs[0]) != len(logs) or places != [*range(places[0], places[0] + len(places))]:
-            starts += [one for one in range(1, len(logs)) if logs[one] != logs[one - 1] or places[one] != places[one - 1] + 1]
+        cuts = [self._cuts.get(line.find(SEAL, SEAL_FROM)) for line in lines]
+        if anew or None in cuts:
+            cuts = [cut if cut and place not in anew else self._cut_anew(lines[place]) for place, cut in enumerate(cuts)]
+        if None in cuts or {line[-1:] for line in lines} != {b"}"}:
+            return [], [place for place, cut in enumerate(cuts) if cut is None or not lines[place].endswith(b"}")]
+        cut_lines = [(cut, line) for cut, line in zip(cuts, lines, strict=True) if cut is not None]
+        try:
+            said = self._said(cut_lines)
+        except (Unusual, struct.error):
+            wrong = frozenset([place for place, one in enumerate(cut_lines) if not self._is_usual(one)])
+            return self.usual(lines, anew | wrong) if wrong - anew else ([], sorted(wrong))
+        hashes = [sha256(b"\x00" + line[FACE : cut.face_end]).digest() for cut, line in cut_lines]
+        sealed = [sha256(b"".join(parts)).digest() for parts in said.sealed]
+        if hexlify(b"".join(hashes + sealed)) != b"".join([*said.leaf_hashes, *said.seals]):
+            return [], [*range(len(lines))]
         return [
-            Run(logs[a], places[a], events[a:b], hashes[a:b], ats[a:b], act_numbers[a:b], named_bundles[a:b])
-            for a, b in pairwise([*starts, len(logs)])
+            Run(said.logs[a], said.places[a], said.events[a:b], hashes[a:b], said.ats[a:b], said.acts[a:b], said.bundles[a:b])
+            for a, b in pairwise([*starts_of_runs(said.logs, said.places), len(lines)])
         ], []
 
-    def _read_recorded(self, text: bytes) -> bytes | None:
+    def _cut_anew(self, line: bytes) -> Cut | None:
+        """Where this line is to be cut, and others like it from now on."""
+        cut = cut_of(line)
+        if cut is not None:
+            if len(self._cuts) >= TEXTS_HELD:
+                self._cuts.clear()
+            self._cuts[line.find(SEAL, SEAL_FROM)] = cut
+        return cut
+
+    def _is_usual(self, cut_line: tuple[Cut, bytes]) -> bool:
+        try:
+            self._said([cut_line])
+        except (Unusual, struct.error):
+            return False
+        return True
+
+    def _said(self, cut_lines: list[tuple[Cut, bytes]]) -> Said:
+        """What lines say.
+
+        Raises:
+            Unusual: of one at least it is not known what it says.
+            struct.error: one is shorter than where it is to be cut.
+        """
+        (
+            begins, ats, before_bodies, bodies, clients, events, before_items, items, asked, seals, kinds, indexes, before_hashes,
+            leaf_hashes, logs, nonces, before_records, acts, ats_again, policies,
+        ) = zip(*[cut.parts(line) for cut, line in cut_lines], strict=True)  # fmt: skip
+        # From the items of the record to its end.
+        rests = [line[cut.front_end : -1] for cut, line in cut_lines]
+        if ({*begins}, {*before_bodies}, {*before_items}, {*before_hashes}, {*before_records}) != FIXED:
+            raise Unusual
+        times = {*ats}
+        for at in times:
+            self._seconds[at[:20]]
+        self._clients.each(clients)
+        named_logs = self._logs.each(logs)
+        for row in zip(asked, kinds, items, rests, named_logs, strict=True):
+            if row not in self._agreed:
+                self._agree(*row)
+        digests = b"".join(bodies + nonces)
+        if (
+            digests.translate(None, HEX_DIGITS)
+            or b"".join([at[20:26] for at in times]).translate(None, DIGITS)
+            or {at[26:] for at in times} != {b"Z"}
+            or b"".join(events).translate(None, ID_LETTERS)
+            or ats != ats_again
+        ):
+            raise Unusual
+        raw = unhexlify(digests)
+        raw_nonces = [raw[start : start + 32] for start in range(len(raw) // 2, len(raw), 32)]
+        return Said(
+            logs=named_logs,
+            places=places_of(indexes),
+            events=events,
+            ats=ats,
+            acts=[*map(int, self._acts.each(acts))],
+            bundles=self._policies.each(policies),
+            seals=seals,
+            sealed=[*zip(raw_nonces, acts, ats_again, policies, rests, strict=True)],
+            leaf_hashes=leaf_hashes,
+        )
+
+    def _agree(self, asked: bytes, kind: bytes, items: bytes, rest: bytes, log: bytes) -> None:
+        """Find that face and record say the same of what was asked for, and of what was sent.
+
+        Raises:
+            Unusual: they do not, or are of another form.
+        """
+        result = self._asked[asked + kind]
+        items_end = rest.rfind(OUTCOME_BEGINS)
+        query_start = rest.find(QUERY_BEGINS, items_end) + len(QUERY_BEGINS)
+        said, copies = self._recorded[rest[:items_end]]
+        outcome, partner = self._outcomes[rest[items_end:query_start]]
+        if (query := rest[query_start:]) != NO_QUERY:
+            check_query(query)
+        if result == b"sent":
+            shown = COPY.findall(items)
+            right = copies == len(shown) and said % (*shown,) == items and not b"".join(shown).translate(None, HEX_DIGITS)
+            right = right and outcome in SENT and (copies > 0 or not items)
+        else:
+            bare = said.replace(COPY_PLACE, b"")
+            right = bare == items or (not bare and BARE_ITEMS.fullmatch(items) is not None)
+        if not right or partner != log:
+            raise Unusual
+        # Where there is a query it is nearly always another, and of many items they are nearly always others.
+        if query == NO_QUERY and len(rest) <= 2_000:
+            if len(self._agreed) >= TEXTS_HELD:
+                self._agreed.clear()
+            self._agreed.add((asked, kind, items, rest, log))
+
+    def _read_recorded(self, text: bytes) -> tuple[bytes, int]:
         """What a face has to say of items of which the record says this: items, `],"labels":{`, labels, and `}`.
 
-        With `%b` for the digest of each copy. A record with an item of version 0 is of a refusal, which names no copies.
+        With `%b` for the digest of each copy; and how many these are. A record with an item of version 0 is of a refusal, which has none.
         """
-        items_text, _, labels_text = text.partition(b'],"labels":{')
-        # A line holds no line end, so that one can be put where it is to be cut.
-        items = [self._items[one] for one in items_text.replace(b"},{", b"}\n{").split(b"\n") if items_text]
-        labels = [self._labels[one] for one in labels_text[:-1].replace(b'},"', b'}\n"').split(b"\n") if labels_text != b"}"]
-        if None in items or None in labels or not labels_text.endswith(b"}") or labels != sorted(set(labels)):
-            return None
-        if not set(labels).issuperset([digest for _, digests, _ in items if digests for digest in digests.split(b",")]):
-            return None
-        place = b"" if b"0" in [version for _, _, version in items] else COPY_PLACE
-        return b",".join([b"{" + place + item_id + b"}" for item_id, _, _ in items])
+        items_end = text.find(AFTER_ITEMS)
+        if items_end < 0:
+            raise Unusual
+        items_text, labels_text = text[:items_end], text[items_end + len(AFTER_ITEMS) :]
+        items: list[tuple[bytes, frozenset[bytes], bool]] = []
+        labels: list[bytes] = []
+        if items_text:
+            if not items_text.startswith(ITEM_BEGINS) or not items_text.endswith(b"}"):
+                raise Unusual
+            items = [self._items[one] for one in items_text[len(ITEM_BEGINS) : -1].split(BETWEEN_ITEMS)]
+        if labels_text != b"}":
+            if not labels_text.startswith(b'"') or not labels_text.endswith(b"}}"):
+                raise Unusual
+            labels = [self._labels[one] for one in labels_text[1:-2].split(BETWEEN_LABELS)]
+        held = {*labels}
+        if not all(map(lt, labels, labels[1:])) or not all(digests <= held for _, digests, _ in items):
+            raise Unusual
+        copies = len(items) if all(versioned for _, _, versioned in items) else 0
+        begins = ITEM_BEGINS if not copies else b"{" + COPY_PLACE + ITEM_BEGINS[1:]
+        return b",".join([begins + item_id + b"}" for item_id, _, _ in items]), copies
 
 
-def label_of(text: bytes) -> bytes | None:
-    """The digest of a label, in its quotes, where the label is canonical and what its digest says."""
+def item_of(text: bytes) -> tuple[bytes, frozenset[bytes], bool]:
+    """Of an item of a record, past `{"id":`: its id in quotes, the digests of its labels, and whether it has a version."""
+    found = ITEM.fullmatch(text)
+    if found is None:
+        raise Unusual
+    return found[1], frozenset(found[2][1:-1].split(b'","') if found[2] else []), found[3] != b"0"
+
+
+def label_of(text: bytes) -> bytes:
+    """The digest of a label, past its first quote and but for its last brace, where the label is canonical and what its digest says."""
     found = LABEL.fullmatch(text)
-    if found is None:
-        return None
+    if found is None or found[1] != hexlify(sha256(found[2] + b"}").digest()):
+        raise Unusual
     try:
-        canonical_value(found[2])
+        canonical_value(found[2] + b"}")
     except Bad:
-        return None
-    return found[1] if found[1] == b'"' + hexlify(sha256(found[2]).digest()) + b'"' else None
+        raise Unusual from None
+    return found[1]
 
 
-def end_of(text: bytes) -> tuple[bytes, bytes] | None:
-    """Outcome and partner at the end of a record, where its query is canonical."""
-    found = END.fullmatch(text)
+def outcome_of(text: bytes) -> tuple[bytes, bytes]:
+    """Outcome and partner, out of what stands between the labels of a record and its query."""
+    found = OUTCOME.fullmatch(text)
     if found is None:
-        return None
-    names = MEMBER_NAME.findall(found[3] or b"")
-    return (found[1], found[2]) if names == sorted(set(names)) else None
+        raise Unusual
+    return found[1], found[2]
+
+
+def check_query(text: bytes) -> None:
+    """Find that a query, with the last brace of its record, is canonical."""
+    found = SHORT_QUERY.fullmatch(text)
+    if found is not None:
+        first, second = found.groups()
+        if second is not None and first >= second:
+            raise Unusual
+        return
+    names = MEMBER_NAME.findall(text)
+    if QUERY.fullmatch(text) is None or names != sorted({*names}):
+        raise Unusual
+
+
+def places_of(indexes: Sequence[bytes]) -> Sequence[int]:
+    """The numbers that these texts are the one way of writing."""
+    if any(not re.fullmatch(NUMBER, one) for one in (indexes[0], indexes[-1])) or b"".join(indexes).translate(None, DIGITS):
+        raise Unusual
+    places = [*map(int, indexes)]
+    # Nearly always one after the other, and with as many digits.
+    if places == [*range(places[0], places[0] + len(places))] and {*map(len, indexes)} == {len(indexes[-1])}:
+        return places
+    if not all(re.fullmatch(NUMBER, one) for one in indexes):
+        raise Unusual
+    return places
+
+
+def starts_of_runs(logs: Sequence[bytes], places: Sequence[int]) -> list[int]:
+    """Where, among entries, another log begins or one is not the next of its log. Nearly always all are in one run."""
+    if logs.count(logs[0]) == len(logs) and places[-1] - places[0] == len(places) - 1 and [*places] == [*range(places[0], places[-1] + 1)]:
+        return [0]
+    return [0, *[one for one in range(1, len(logs)) if logs[one] != logs[one - 1] or places[one] != places[one - 1] + 1]]
 
 
 def run_of(entry: Entry) -> Run:
@@ -936,10 +1123,12 @@ class EventIds:
 
     def __init__(self) -> None:
         self._shares = [array("q") for _ in range(256)]
+        self._add_to = [share.append for share in self._shares]
 
     def add(self, event_ids: Iterable[bytes]) -> None:
+        add_to = self._add_to
         for hashed in map(hash, event_ids):
-            self._shares[hashed & 255].append(hashed)
+            add_to[hashed & 255](hashed)
 
     def repeats(self) -> set[int]:
         """Hashes that occur twice; empty where all ids differ."""

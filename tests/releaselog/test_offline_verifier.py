@@ -714,6 +714,11 @@ def _refused_for(item: bytes) -> Callable[[bytes], bytes]:
     return changed
 
 
+def _unversioned(line: bytes) -> bytes:
+    """Sent as it is said of items, but of none is there a version or the digest of a copy."""
+    return re.sub(rb'"copy_sha256":"[^"]*",', b"", re.sub(rb'"version":[0-9]+', b'"version":0', line))
+
+
 @pytest.mark.parametrize(
     ("change", "right"),
     [
@@ -728,6 +733,9 @@ def _refused_for(item: bytes) -> Callable[[bytes], bytes]:
         pytest.param(_labels(lambda labels: [labels[0], *labels]), False, id="a label twice"),
         pytest.param(_labels(lambda labels: labels[1:]), False, id="a label that is named and not there"),
         pytest.param(_refused_for(b'{"id":"a"},{"id":"?' + b"ab" * 32 + b'"}'), True, id="refused, unknown"),
+        pytest.param(_unversioned, False, id="sent, of an item without a version or a copy"),
+        pytest.param(lambda line: line.replace(b'"index":', b'"index":0'), False, id="an index with a zero before it"),
+        pytest.param(lambda line: line.replace(b'"act":', b'"act":0'), False, id="an act with a zero before it"),
         pytest.param(_refused_for(b'{"id":"a b"}'), False, id="refused, no id"),
         pytest.param(_refused_for(b'{"id":"a"},{"name":"b"}'), False, id="refused, no item"),
     ],
@@ -746,6 +754,36 @@ def test_the_quick_way_lets_pass_what_is_right_and_nothing_else(kept: Path, chan
             offline_verifier.read_entry(changed)
 
 
+def test_a_line_that_is_cut_elsewhere_than_others_whose_seal_stands_at_the_same_place_is_read_as_quickly(kept: Path) -> None:
+    content = [line for line in (kept / "items" / "entries.jsonl").read_bytes().splitlines() if quick(reader(), line)]
+    line = next(line for line in content if line.count(b'"copy_sha256"') == 1)
+    found = re.search(rb'"client":"([^"]+)".*?"id":"([^"]{8,})"', line)
+    assert found is not None
+    client, item = found.groups()
+    # What the client has more, the item has less: in the face, and in the record, which is shorter then.
+    moved = line.replace(b'"client":"' + client, b'"client":"' + client + b"abcd").replace(b'"id":"' + item, b'"id":"' + item[:-4])
+    moved = _agreeing(moved)
+    assert len(moved) == len(line) - 4 and moved.find(b',"seal":"') == line.find(b',"seal":"')
+    reading = reader()
+    for some in ([line, moved, line], [moved], [line], [moved, line, moved]):
+        runs, odd = reading.usual(some)
+        assert odd == []
+        assert [one for run in runs for one in run.hashes] == [thorough(one).hashes[0] for one in some]
+
+
+@pytest.mark.parametrize(
+    ("places", "wrong"),
+    [((9, 10, 11), b"010"), ((10, 11, 12), b"05"), ((10, 11, 12), b"+11"), ((10, 11, 12), b"1x"), ((9, 11, 12), b"1_1")],
+)
+def test_an_index_in_the_midst_of_others_is_written_in_its_one_way(kept: Path, places: tuple[int, ...], wrong: bytes) -> None:
+    content = [line for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines() if b'"log":"JPN"' in line]
+    first, middle, last = (content[place] for place in places)
+    runs, odd = reader().usual([first, middle, last])
+    assert [place for run in runs for place in range(run.start, run.start + len(run.hashes))] == [*places] and odd == []
+    changed = re.sub(rb'"index":[0-9]+', b'"index":' + wrong, middle)
+    assert reader().usual([first, changed, last])[0] == []
+
+
 @pytest.mark.parametrize("member", ["time", "act"])
 def test_order_is_looked_at_from_one_block_of_lines_to_the_next(kept: Path, member: str) -> None:
     lines_ = [line for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines() if b'"log":"JPN"' in line]
@@ -762,12 +800,17 @@ def test_a_query_that_is_not_canonical_never_passes_the_quick_way(kept: Path) ->
     line = next(line for line in lines if b'"query":{"' in line)
     reading = reader()
     assert quick(reading, line)
-    for changed in (line.replace(b'"query":{', b'"query":{ '), line.replace(b'"query":{', b'"query":{"zz":1,')):
+    members = (b" ", b'"zz":1,', b'"a":1,"b":["c"],"a":2,', b'"a":01,', b'"a":"\\u0041",')
+    for changed in [line.replace(b'"query":{', b'"query":{' + more) for more in members]:
         for _ in range(2):
             assert not quick(reading, _agreeing(changed))
         with pytest.raises(offline_verifier.DoesNotHold):
             offline_verifier.read_entry(_agreeing(changed))
     assert quick(reading, line)
+    for more in (b'"a":1,', b'"a":"b","aa":["c","d"],', b'"a":[],"b":"","c":0,'):
+        changed = _agreeing(line.replace(b'"query":{', b'"query":{' + more))
+        (run,) = quick(reading, changed)
+        assert same(run, thorough(changed))
 
 
 def _agreeing(line: bytes) -> bytes:

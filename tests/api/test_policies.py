@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,10 +15,7 @@ TEXTS = {name: content.decode() for name, content in FILES.items() if name != "R
 TEXTS["cases.csv"] = TEXTS["cases.csv"].partition("\n")[0] + "\n"  # they hold everything in place that is moved here
 ROW = "p, AGR-0099, allow, release, SGP, *, SECRET, MARITIME PEACEKEEPING, none, *, , , Invented letter"
 WIDER = {**TEXTS, "agreements.csv": TEXTS["agreements.csv"] + f"{ROW}\n"}
-# Days that are ahead on whatever day this runs.
-BEGINS, ENDS = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (60, 90))
-LATER = {**TEXTS, "agreements.csv": TEXTS["agreements.csv"] + ROW.replace("none, *, , ,", f"none, *, {BEGINS}, ,") + "\n"}
-FOR_A_MONTH = {**TEXTS, "agreements.csv": TEXTS["agreements.csv"] + ROW.replace("none, *, , ,", f"none, *, {BEGINS}, {ENDS},") + "\n"}
+LATER = {**TEXTS, "agreements.csv": TEXTS["agreements.csv"] + ROW.replace("none, *, , ,", "none, *, 2027-01-15, ,") + "\n"}
 NARROWER = {
     **TEXTS,
     "prohibitions.csv": TEXTS["prohibitions.csv"] + "p, PRO-0099, deny, *, JPN, *, TOP SECRET, AIR, *, *, , , Invented order\n",
@@ -206,15 +202,15 @@ def test_the_difference_counts_what_is_stored_by_level(empty: Service) -> None:
             "portions": [{"kind": "title", "marking": f"({level}//REL TO USA, SGP)", "text": "x"}],
         })  # fmt: skip
     told = ok(empty.get("officer", f"/v1/officer/policies/{uploaded(empty, LATER)}/difference"))
-    assert [moment["from"] for moment in told["moments"]] == ["now", f"{BEGINS}T00:00:00.000000Z"]
+    assert [moment["from"] for moment in told["moments"]] == ["now", "2027-01-15T00:00:00.000000Z"]
     assert told["moments"][0]["stored"] == []
     (sgp,) = told["moments"][1]["stored"]
     assert (sgp["partner"], sgp["purpose"]) == ("SGP", "none")
     assert sgp["gained"] == {"items": 2, "portions": 2, "levels": [{"level": "SECRET", "items": 2, "portions": 2}]}
     assert sgp["lost"] == {"items": 0, "portions": 0, "levels": []}
     assert told["reasons"] == [
-        f"from {BEGINS} on SGP gains release and display up to SECRET",
-        f"from {BEGINS} on SGP gains 2 stored items and 2 portions of SECRET",
+        "from 2027-01-15 on SGP gains release and display up to SECRET",
+        "from 2027-01-15 on SGP gains 2 stored items and 2 portions of SECRET",
     ]
 
 
@@ -247,17 +243,16 @@ def test_the_body_that_is_approved_can_be_made_again_from_what_is_told(empty: Se
 
 
 def test_the_calendar_says_what_begins_and_ends(own: Service) -> None:
-    path, pending = proposed(own, FOR_A_MONTH)
-    ok(own.post("second-officer", f"{path}/approve", {"timeline": pending["timeline"]}))
     answer = own.get("officer", "/v1/officer/policies/calendar", params={"days": 100})
     told = ok(answer)
     assert list(told) == ["bundle", "since", "until", "dates"]
-    assert told["bundle"] == in_force(own) == pending["digest"]
+    assert told["bundle"] == in_force(own)
     dates = {date["at"][:10]: date for date in told["dates"]}
-    assert list(dates) == sorted(dates), "the sample's rows have dates of their own, among which these stand"
-    for day, change, moved in ((BEGINS, "begins", "gains"), (ENDS, "ends", "loses")):
-        assert ("AGR-0099", change, "agreements.csv") in {(row["id"], row["change"], row["file"]) for row in dates[day]["rows"]}
-        assert ("SGP", moved) in {(one["partner"], one["change"]) for one in dates[day]["all_labels"]}
+    assert list(dates) == ["2027-01-01", "2027-02-01", "2027-03-01"]
+    (row,) = dates["2027-02-01"]["rows"]
+    assert (row["id"], row["change"], row["file"]) == ("PRO-0007", "ends", "prohibitions.csv")
+    assert {one["partner"] for one in dates["2027-02-01"]["all_labels"]} == {"IDN"}
+    assert {one["change"] for one in dates["2027-02-01"]["all_labels"]} == {"gains"}
     entry = ok(own.get("auditor", f"/v1/audit/releases/{answer.headers['release-event']}"))
     assert entry["face"]["type"] == "look.calendar"
 

@@ -726,6 +726,7 @@ def _unversioned(line: bytes) -> bytes:
         pytest.param(lambda line: _at(line, b"2027-02-30T23:59:59.999999Z"), False, id="no day"),
         pytest.param(lambda line: _at(line, b"2027-01-31T24:59:59.999999Z"), False, id="no hour"),
         pytest.param(lambda line: _at(line, b"2027-01-31T23:59:59.9999+9Z"), False, id="no fraction"),
+        pytest.param(lambda line: _at(line, b"2027-01-31T23:59:59.999999z"), False, id="no zone"),
         pytest.param(_client_of(60_000), True, id="a long face"),
         pytest.param(_client_of(66_000), False, id="a face that is too long"),
         pytest.param(_labels(lambda labels: labels), True, id="labels as they are"),
@@ -754,6 +755,19 @@ def test_the_quick_way_lets_pass_what_is_right_and_nothing_else(kept: Path, chan
             offline_verifier.read_entry(changed)
 
 
+def test_lines_are_cut_as_others_like_them_were(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it is of no use."""
+    content = [line for line in (kept / "items" / "entries.jsonl").read_bytes().splitlines() if quick(reader(), line)]
+    reading, cut = reader(), []
+    monkeypatch.setattr(offline_verifier, "cut_of", lambda line, cut_of=offline_verifier.cut_of: cut.append(line) or cut_of(line))
+    for line in content:
+        quick(reading, line)
+    assert 0 < len(cut) < len(content) / 4
+    for line in content[-40:]:
+        quick(reading, line)
+    assert len(cut) < len(content) / 4
+
+
 def test_a_line_that_is_cut_elsewhere_than_others_whose_seal_stands_at_the_same_place_is_read_as_quickly(kept: Path) -> None:
     content = [line for line in (kept / "items" / "entries.jsonl").read_bytes().splitlines() if quick(reader(), line)]
     line = next(line for line in content if line.count(b'"copy_sha256"') == 1)
@@ -778,10 +792,11 @@ def test_a_line_that_is_cut_elsewhere_than_others_whose_seal_stands_at_the_same_
 def test_an_index_in_the_midst_of_others_is_written_in_its_one_way(kept: Path, places: tuple[int, ...], wrong: bytes) -> None:
     content = [line for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines() if b'"log":"JPN"' in line]
     first, middle, last = (content[place] for place in places)
-    runs, odd = reader().usual([first, middle, last])
+    reading = reader()
+    runs, odd = reading.usual([first, middle, last])
     assert [place for run in runs for place in range(run.start, run.start + len(run.hashes))] == [*places] and odd == []
     changed = re.sub(rb'"index":[0-9]+', b'"index":' + wrong, middle)
-    assert reader().usual([first, changed, last])[0] == []
+    assert reading.usual([first, changed, last])[0] == []
 
 
 @pytest.mark.parametrize("member", ["time", "act"])

@@ -549,7 +549,7 @@ DIGITS = b"0123456789"
 ID_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 SEAL = b',"seal":"'
 SEAL_FROM = 200  # what stands before it in the shortest of such lines takes more
-TEXTS_HELD = 20_000
+TEXTS_HELD, TEXT_BYTES_HELD = 20_000, 2_000  # how many, and how long each may be
 
 
 class Unusual(Exception):
@@ -562,7 +562,7 @@ class Known(dict[bytes, Any]):
     Reading one that is not of the usual form raises `Unusual`.
     """
 
-    def __init__(self, read: Callable[[bytes], Any], longest: int = 2_000) -> None:
+    def __init__(self, read: Callable[[bytes], Any], longest: int = TEXT_BYTES_HELD) -> None:
         super().__init__()
         self._read = read
         self._longest = longest
@@ -801,7 +801,7 @@ class EntryReader:
         if not right or partner != log:
             raise Unusual
         # Where there is a query it is nearly always another, and of many items they are nearly always others.
-        if query == NO_QUERY and len(rest) <= 2_000:
+        if query == NO_QUERY and len(asked) + len(items) + len(rest) <= TEXT_BYTES_HELD:
             if len(self._agreed) >= TEXTS_HELD:
                 self._agreed.clear()
             self._agreed.add((asked, kind, items, rest, log))

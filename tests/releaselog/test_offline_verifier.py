@@ -799,6 +799,24 @@ def test_an_index_in_the_midst_of_others_is_written_in_its_one_way(kept: Path, p
     assert reading.usual([first, changed, last])[0] == []
 
 
+@pytest.mark.parametrize("where", ["client", "purpose", "items"])
+def test_what_is_long_is_read_and_not_held(kept: Path, where: str) -> None:
+    """Else an export made for it could fill the memory of whoever checks it."""
+    content = (kept / "items" / "entries.jsonl").read_bytes().splitlines()
+    line = next(line for line in content if b'"result":"sent"' in line and b'"query":null' in line and quick(reader(), line))
+    long = {
+        "client": _client_of(3_000),
+        "purpose": lambda line: re.sub(rb'"purpose":"[^"]*"', b'"purpose":"' + b"p" * 3_000 + b'"', line),
+        "items": _refused_for(b",".join(b'{"id":"%d"}' % number for number in range(300))),
+    }
+    changed = _agreeing(long[where](line))
+    reading = reader()
+    assert quick(reading, line) and same(quick(reading, changed)[0], thorough(changed))
+    held = [text for known in vars(reading).values() if isinstance(known, dict | set) for text in known if not isinstance(text, int)]
+    assert held
+    assert all((sum(map(len, text)) if isinstance(text, tuple) else len(text)) <= 2_000 for text in held)
+
+
 @pytest.mark.parametrize("member", ["time", "act"])
 def test_order_is_looked_at_from_one_block_of_lines_to_the_next(kept: Path, member: str) -> None:
     lines_ = [line for line in (kept / "whole" / "entries.jsonl").read_bytes().splitlines() if b'"log":"JPN"' in line]

@@ -537,7 +537,7 @@ OUTCOME_BEGINS, QUERY_BEGINS, NO_QUERY = b',"outcome":"', b'"query":', b"null}"
 OUTCOME = re.compile(rb',"outcome":"([a-z_]++)","partner":"([A-Z][A-Z0-9-]*+)","query":')
 VALUE = rb"(?:" + PLAIN + rb"|" + NUMBER + rb"|\[" + listed(PLAIN) + rb"\])"
 SHORT_QUERY = re.compile(rb'\{"([a-z_]++)":' + VALUE + rb'(?:,"([a-z_]++)":' + VALUE + rb")?\}\}")
-QUERY = re.compile(rb"\{(?:" + listed(rb'"[a-z_]++":' + VALUE) + rb")\}\}")
+QUERY = re.compile(rb"\{" + listed(rb'"[a-z_]++":' + VALUE) + rb"\}\}")
 MEMBER_NAME = re.compile(rb'"([a-z_]+)":')
 BARE_ITEMS = re.compile(listed(rb'\{"id":' + PATH_ID + rb"\}"))
 EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
@@ -562,10 +562,9 @@ class Known(dict[bytes, Any]):
     Reading one that is not of the usual form raises `Unusual`.
     """
 
-    def __init__(self, read: Callable[[bytes], Any], longest: int = TEXT_BYTES_HELD) -> None:
+    def __init__(self, read: Callable[[bytes], Any]) -> None:
         super().__init__()
         self._read = read
-        self._longest = longest
 
     def each(self, texts: Sequence[bytes]) -> Sequence[Any]:
         """What each of these says; soon known where they are all one, or few."""
@@ -574,7 +573,7 @@ class Known(dict[bytes, Any]):
 
     def __missing__(self, text: bytes) -> Any:
         said = self._read(text)
-        if len(text) <= self._longest:
+        if len(text) <= TEXT_BYTES_HELD:
             if len(self) >= TEXTS_HELD:
                 self.clear()
             self[text] = said

@@ -45,9 +45,10 @@ _TYPES: Final = sorted({f"`{one.media_type.partition(';')[0]}`" for one in Forma
 class ExportQuery(Filters):
     """Filters, and what the export is written as."""
 
-    format: Literal["bundle", "jsonl", "csv", "ocsf", "html"] = Field(
+    format: Literal["bundle", "compact", "jsonl", "csv", "ocsf", "html"] = Field(
         default="bundle",
-        description="`bundle` (a zip with all that is needed to check it), `jsonl`, `csv`, `ocsf`, or `html` to print",
+        description="`bundle` (a zip with all that is needed to check it), `compact` (one in which what entries have in common is said "
+        "once), `jsonl`, `csv`, `ocsf`, or `html` to print",
     )
 
     def selection(self) -> Selection:

@@ -128,7 +128,7 @@ def verifier(
 
 
 def _write(exported: Export, format_: Format, out: Path) -> None:
-    if format_ is Format.BUNDLE and out.suffix != ".zip":
-        to_folder(exported.pieces(), out)
+    if format_ in (Format.BUNDLE, Format.COMPACT) and out.suffix != ".zip":
+        to_folder(exported.pieces(compact=format_ is Format.COMPACT), out)
     else:
         to_file(exported.content(format_), out)

@@ -5,6 +5,7 @@
     python3 verify_entente.py receipt RECEIPT.json --key KEY
     python3 verify_entente.py root ROOT_PROOF.json --key KEY --key KEY_OF_THE_ROOT_LOG [--witness KEY ...] [--quorum N]
     python3 verify_entente.py entry ENTRY.json FOLDER_OR_ZIP --key KEY
+    python3 verify_entente.py entries FOLDER_OR_ZIP
 
 One file, for Python 3.11 or later with the package `cryptography` (for Ed25519); everything else is Python's own. It shares no code with
 the service, so that a mistake made there is not made here again. Read it before you run it; that is what it is written for.
@@ -15,6 +16,9 @@ line. An export holds keys too, but those only show that it fits together: whoev
 anew since. `--witness` takes the key of a witness (C2SP tlog-cosignature), who signs the root log only as it grows: it shows that
 one history was shown to all. `--quorum` says how many of those named must have signed; all, unless it is given. `export`, `receipt`
 and `root` take both; without them, signatures of witnesses are passed over, and counted.
+
+`entries` checks nothing but the form: it writes the entries of an export, a line each, and of a compact one as `entries.jsonl` of the same
+export has them. A compact export says once what its entries have in common; the others are built from that and checked as any.
 
 Exit codes:
 
@@ -63,13 +67,14 @@ from binascii import hexlify, unhexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from operator import lt
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = 0, 1, 2, 3, 4
-FORMAT = "entente-export/1"
+ENTRIES = {"entente-export/1": "entries.jsonl", "entente-export/2": "entries.compact.jsonl"}
+"""By the format of an export, the file that has its entries."""
 OWN_LOGS = ("officers", "root")
 BLOCK = 1 << 18
 TILE = 256
@@ -91,10 +96,11 @@ class CouldNotRead(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code."""
     parser = argparse.ArgumentParser(
-        description="Check exports and receipts of an Entente release log.",
+        description="Check exports and receipts of an Entente release log, or write the entries of an export.",
         epilog="Exit codes: 0 holds, 1 does not, 2 not readable, 3 not proven, 4 not witnessed.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="export | receipt | root | entry")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="export | receipt | root | entry | entries")
+    commands.add_parser("entries").add_argument("export", type=Path)
     for name, files in (("export", ("export",)), ("receipt", ("receipt",)), ("root", ("proof",)), ("entry", ("entry", "export"))):
         command = commands.add_parser(name)
         for file in files:
@@ -109,6 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     report = Report()
     try:
+        if asked.command == "entries":
+            write_entries(asked.export)
+            return HOLDS
         listed_keys = [key for path in asked.keys for key in text_of(path.read_bytes(), str(path)).split()]
         keys = Keys([*asked.key, *listed_keys])
         if asked.command == "entry":
@@ -247,12 +256,13 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
     export = Export(path)
     # (1): the manifest. Files that are read as streams are hashed as they go by.
     manifest = read_manifest(export)
+    entries_name = ENTRIES[manifest["format"]]
     listed = {file["path"]: (file["bytes"], file["sha256"]) for file in manifest["files"]}
-    for needed in ("entries.jsonl", "left-out.jsonl", "keys.json", "query.json"):
+    for needed in (entries_name, "left-out.jsonl", "keys.json", "query.json"):
         if needed not in listed:
             raise DoesNotHold(f"the manifest does not list `{needed}`")
     for name, (length, digest) in listed.items():
-        if name not in ("entries.jsonl", "left-out.jsonl"):
+        if name not in (entries_name, "left-out.jsonl"):
             with export.open(name) as file:
                 hashed = Hashed(file)
                 hashed.drain()
@@ -267,10 +277,10 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
     compare = Compare(logs, seen, keys)
     # (2), (3): entries and gaps, side by side.
     bundles: set[bytes] = set()
-    with export.open("entries.jsonl") as entries_file, export.open("left-out.jsonl") as gaps_file:
+    with export.open(entries_name) as entries_file, export.open("left-out.jsonl") as gaps_file:
         entry_lines, gap_lines = Hashed(entries_file), Hashed(gaps_file)
         ids = EventIds()
-        reader = EntryReader(ids, bundles)
+        reader = EntryReader(ids, bundles, Compact() if entries_name == ENTRIES["entente-export/2"] else None)
         runs = reader.read(entry_lines.line_blocks())
         run = next(runs, None)
         gaps = (gap_of(line) for line in gap_lines.lines())
@@ -319,12 +329,12 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
             raise DoesNotHold(f"{named(run)}: an entry too many")
         if waiting is not None:
             raise DoesNotHold(f"log {waiting.log}: a gap at {waiting.start} too many")
-        check_file("entries.jsonl", entry_lines, *listed["entries.jsonl"])
+        check_file(entries_name, entry_lines, *listed[entries_name])
         check_file("left-out.jsonl", gap_lines, *listed["left-out.jsonl"])
     if manifest["entries"] != reader.count:
         raise DoesNotHold(f"{reader.count} entries, the manifest says {manifest['entries']}")
     if ids.repeats():
-        raise DoesNotHold(repeated_event(export, ids.repeats()))
+        raise DoesNotHold(repeated_event(lines_in_full(export, entries_name), ids.repeats()))
     # (5): what was pruned, where the entries that say so are in the export.
     check_pruned(logs, reader.prunes, report)
     # (6): the bundles.
@@ -362,8 +372,8 @@ def check_pruned(logs: list[LogListed], said: dict[str, set[tuple[str, int, int]
 
 def read_manifest(export: Export) -> dict[str, Any]:
     manifest = json_of(export.read("manifest.json"), "manifest.json")
-    if manifest.get("format") != FORMAT:
-        raise CouldNotRead(f"the export is of format `{shown(manifest.get('format'))}`, this verifier reads `{FORMAT}`")
+    if manifest.get("format") not in ENTRIES:
+        raise CouldNotRead(f"the export is of format `{shown(manifest.get('format'))}`, this verifier reads {', '.join(ENTRIES)}")
     forms = {"query": dict, "logs": list, "files": list, "entries": int, "created_at": str, "instance": str}
     for name, form in forms.items():
         if type(manifest.get(name)) is not form:
@@ -417,19 +427,37 @@ def missing(log: str, place: int, run: Run | None, gap: Gap | None) -> str:
     return f"log {log}, entry {place}: neither shown nor left out"
 
 
-def repeated_event(export: Export, hashes: set[int]) -> str:
+def repeated_event(lines: Iterable[bytes], hashes: set[int]) -> str:
     """Name the entries whose event id is used twice; read again, since ids themselves are not held."""
     first: dict[bytes, str] = {}
-    with export.open("entries.jsonl") as file:
-        for line in Hashed(file).lines():
-            found = EVENT_ID.search(line)
-            if found is not None and hash(found[1]) in hashes:
-                entry = read_entry(line)
-                place = f"log {entry.log.decode()}, entry {entry.place}"
-                if found[1] in first:
-                    return f"{named(run_of(entry))}: this event id is that of {first[found[1]]} too"
-                first[found[1]] = place
+    for line in lines:
+        found = EVENT_ID.search(line)
+        if found is not None and hash(found[1]) in hashes:
+            entry = read_entry(line)
+            place = f"log {entry.log.decode()}, entry {entry.place}"
+            if found[1] in first:
+                return f"{named(run_of(entry))}: this event id is that of {first[found[1]]} too"
+            first[found[1]] = place
     return "an event id is used twice"
+
+
+def write_entries(path: Path) -> None:
+    """Write the entries of an export, a line each, as `entries.jsonl` has them."""
+    export = Export(path)
+    for line in lines_in_full(export, ENTRIES[read_manifest(export)["format"]]):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.flush()
+
+
+def lines_in_full(export: Export, entries_name: str) -> Iterator[bytes]:
+    """The entries as `entries.jsonl` has them, also of a compact export."""
+    compact = Compact()
+    with export.open(entries_name) as file:
+        for line in Hashed(file).lines():
+            if entries_name == ENTRIES["entente-export/1"]:
+                yield line
+            else:
+                yield from compact.in_full(line)
 
 
 def check_bundles(export: Export, listed: set[str], named: set[bytes]) -> None:
@@ -629,9 +657,10 @@ class Said(NamedTuple):
 class EntryReader:
     """Entries, each found to hold by itself; and their order within their log."""
 
-    def __init__(self, ids: EventIds, bundles: set[bytes]) -> None:
+    def __init__(self, ids: EventIds, bundles: set[bytes], compact: Compact | None = None) -> None:
         self._ids = ids
         self._bundles = bundles
+        self._compact = compact
         self._cuts: dict[int, Cut] = {}
         self._seconds = Known(reader_of(SECOND))
         self._clients = Known(reader_of(CLIENT))
@@ -652,12 +681,14 @@ class EntryReader:
     def read(self, blocks: Iterable[list[bytes]]) -> Iterator[Run]:
         """The entries of blocks of lines, in runs."""
         for lines in blocks:
-            for run in self._runs(lines):
+            for run in self._runs(lines) if self._compact is None else self._compact.runs(lines, self._runs):
                 self._in_order(run)
                 self._bundles.update([bundle for bundle in set(run.bundles) if bundle is not None])
                 self._ids.add(run.events)
                 self.count += len(run.events)
                 yield run
+        if self._compact is not None:
+            self._compact.end()
 
     def _runs(self, lines: list[bytes]) -> Iterator[Run]:
         """The entries of some lines: together where all are of the usual form, and each that is not by itself."""
@@ -677,7 +708,8 @@ class EntryReader:
 
     def _in_order(self, run: Run) -> None:
         """Within a log, neither time nor act goes back."""
-        ats, acts, places = [*run.ats], [*run.acts], [*range(run.start, run.start + len(run.ats))]
+        ats, acts = [*run.ats], [*run.acts]
+        places: Sequence[int] = range(run.start, run.start + len(ats))
         if self._last is not None and self._last.log == run.log:
             ats, acts, places = [*self._last.ats, *ats], [*self._last.acts, *acts], [self._last.start, *places]
         if ats != sorted(ats) or acts != sorted(acts):
@@ -710,10 +742,7 @@ class EntryReader:
         sealed = [sha256(b"".join(parts)).digest() for parts in said.sealed]
         if hexlify(b"".join(hashes + sealed)) != b"".join([*said.leaf_hashes, *said.seals]):
             return [], [*range(len(lines))]
-        return [
-            Run(said.logs[a], said.places[a], said.events[a:b], hashes[a:b], said.ats[a:b], said.acts[a:b], said.bundles[a:b])
-            for a, b in pairwise([*starts_of_runs(said.logs, said.places), len(lines)])
-        ], []
+        return runs_of(said.logs, said.places, said.events, hashes, said.ats, said.acts, said.bundles), []
 
     def _cut_anew(self, line: bytes) -> Cut | None:
         """Where this line is to be cut, and others like it from now on."""
@@ -746,25 +775,16 @@ class EntryReader:
         rests = [line[cut.front_end : -1] for cut, line in cut_lines]
         if ({*begins}, {*before_bodies}, {*before_items}, {*before_hashes}, {*before_records}) != FIXED:
             raise Unusual
-        times = {*ats}
-        for at in times:
-            self._seconds[at[:20]]
+        check_times(ats, self._seconds)
         self._clients.each(clients)
         named_logs = self._logs.each(logs)
         for row in zip(asked, kinds, items, rests, named_logs, strict=True):
             if row not in self._agreed:
                 self._agree(*row)
-        digests = b"".join(bodies + nonces)
-        if (
-            digests.translate(None, HEX_DIGITS)
-            or b"".join([at[20:26] for at in times]).translate(None, DIGITS)
-            or {at[26:] for at in times} != {b"Z"}
-            or b"".join(events).translate(None, ID_LETTERS)
-            or ats != ats_again
-        ):
+        if ats != ats_again:
             raise Unusual
-        raw = unhexlify(digests)
-        raw_nonces = [raw[start : start + 32] for start in range(len(raw) // 2, len(raw), 32)]
+        check_ids(events)
+        raw_nonces = nonces_of(bodies, nonces)
         return Said(
             logs=named_logs,
             places=places_of(indexes),
@@ -873,24 +893,57 @@ def check_query(text: bytes) -> None:
         raise Unusual
 
 
+def check_times(ats: Sequence[bytes], seconds: Known) -> None:
+    """Find that these are times, as `SECOND` writes them and a fraction of six digits."""
+    times = {*ats}
+    for at in times:
+        seconds[at[:20]]
+    if b"".join([at[20:26] for at in times]).translate(None, DIGITS) or {at[26:] for at in times} != {b"Z"}:
+        raise Unusual
+
+
+def check_ids(events: Sequence[bytes]) -> None:
+    if b"".join(events).translate(None, ID_LETTERS):
+        raise Unusual
+
+
+def nonces_of(bodies: Sequence[bytes], nonces: Sequence[bytes]) -> list[bytes]:
+    """The nonces that these digits say. Digests of bodies are looked at beside them: they too are compared with nothing."""
+    digits = b"".join(nonces)
+    if digits.translate(None, HEX_DIGITS) or b"".join(bodies).translate(None, HEX_DIGITS):
+        raise Unusual
+    raw = unhexlify(digits)
+    return [raw[start : start + 32] for start in range(0, len(raw), 32)]
+
+
 def places_of(indexes: Sequence[bytes]) -> Sequence[int]:
     """The numbers that these texts are the one way of writing."""
-    if any(not re.fullmatch(NUMBER, one) for one in (indexes[0], indexes[-1])) or b"".join(indexes).translate(None, DIGITS):
-        raise Unusual
-    places = [*map(int, indexes)]
-    # Nearly always one after the other, and with as many digits.
-    if places == [*range(places[0], places[0] + len(places))] and {*map(len, indexes)} == {len(indexes[-1])}:
-        return places
+    if re.fullmatch(NUMBER, indexes[0]):
+        # Nearly always one after the other.
+        ahead = range(int(indexes[0]), int(indexes[0]) + len(indexes))
+        if b",".join(indexes) == ",".join(map(str, ahead)).encode():
+            return ahead
     if not all(re.fullmatch(NUMBER, one) for one in indexes):
         raise Unusual
-    return places
+    return [*map(int, indexes)]
 
 
 def starts_of_runs(logs: Sequence[bytes], places: Sequence[int]) -> list[int]:
     """Where, among entries, another log begins or one is not the next of its log. Nearly always all are in one run."""
-    if logs.count(logs[0]) == len(logs) and places[-1] - places[0] == len(places) - 1 and [*places] == [*range(places[0], places[-1] + 1)]:
+    if logs.count(logs[0]) == len(logs) and (isinstance(places, range) or [*places] == [*range(places[0], places[0] + len(places))]):
         return [0]
     return [0, *[one for one in range(1, len(logs)) if logs[one] != logs[one - 1] or places[one] != places[one - 1] + 1]]
+
+
+def runs_of(
+    logs: Sequence[bytes], places: Sequence[int], events: Sequence[bytes], hashes: Sequence[bytes], ats: Sequence[bytes],
+    acts: Sequence[int], bundles: Sequence[bytes | None],
+) -> list[Run]:  # fmt: skip
+    """Entries, each of these a column of them, in runs."""
+    return [
+        Run(logs[a], places[a], events[a:b], hashes[a:b], ats[a:b], acts[a:b], bundles[a:b])
+        for a, b in pairwise([*starts_of_runs(logs, places), len(logs)])
+    ]
 
 
 def run_of(entry: Entry) -> Run:
@@ -1115,6 +1168,447 @@ def checked_time(text: str) -> None:
         right = None
     if not right or right.replace("+00:00", "Z") != text:
         raise Bad(f"time {shown(text)} is none")
+
+
+# --- a compact export -------------------------------------------------------------------------------------------------
+
+# So many numbers, and so many bytes that may stand under each, are what is held of an export, however long it is.
+CIRCUMSTANCES_NUMBER, ITEM_NUMBER, SAID_BYTES_MAX = "[0-9]{3}", "[01][0-9]{4}", 4_096
+FACE_IN_COMMON = {"client", "purpose", "result", "route", "type", "v"}
+RECORD_IN_COMMON = {"authority", "bundle", "engine", "outcome", "partner"}
+FULL_BEGINS, ENTRIES_BEGIN, ENTRIES_END = b'{"face":', b'{"act":[', b"]}"
+COLUMNS = ("act", "at", "body_sha256", "circumstances", "event_id", "items", "leaf_hash", "nonce", "position", "queries")
+TEXT_COLUMNS = ("at", "body_sha256", "circumstances", "event_id", "leaf_hash", "nonce")
+NEXT_COLUMN = [b'],"%b":[' % name.encode() for name in COLUMNS[1:]]
+USUAL_ITEM = re.compile(
+    rb'\{(?:"copy_sha256":"(' + HEX + rb')",)?"item":("' + ITEM_NUMBER.encode() + rb'"),"labels":(\{'
+    + listed(rb'"' + HEX + rb'":\{[^{}]*+\}') + rb'\}),(?:"portion":(' + PATH_ID + rb'),)?"record":(\{"id":' + ITEM.pattern + rb"\})\}"
+)  # fmt: skip
+
+
+class Circumstances(NamedTuple):
+    """What entries have in common: who asked for what kind of thing, under which policy, and what came of it.
+
+    Texts are those of a leaf, and of a record, between which the rest of it stands.
+    """
+
+    log: bytes
+    bundle: bytes | None
+    kind: bytes
+    in_leaf: tuple[bytes, bytes, bytes]
+    """Before the event id, before the seal, and after it."""
+    in_record: tuple[bytes, bytes]
+    """Before the items, and before the query."""
+
+
+class Items(NamedTuple):
+    """What an entry says of an item, or of several: in its face, in its record, and of their labels.
+
+    `kind` is that of the circumstances they can stand under; where they are none, under any but those of a file.
+    """
+
+    kind: bytes | None
+    face: bytes
+    recorded: bytes
+    """What the record says of them, from inside of `items` to the end of `labels`."""
+    record_end: int
+    """Where in that `items` ends."""
+    labels: Sequence[bytes]
+    """Each with its digest."""
+
+
+def kind_of(sent: bool, file: bool) -> bytes:
+    return (b"sent" if sent else b"refused") + (b", file" if file else b"")
+
+
+FACE_BEGINS, FACE_ENDS = b'","items":[', b"],"
+NO_ITEMS = Items(None, FACE_BEGINS + FACE_ENDS, AFTER_ITEMS + b"}", 0, ())
+FIT_NO_ITEMS = (kind_of(True, False), kind_of(False, False))
+NO_DIGEST = b"0" * 64
+EVENT_LENGTHS = {*range(1, 65)}
+
+
+def sealed_text(nonce: bytes, act: bytes, at: bytes, under: tuple[bytes, bytes], items: bytes, query: bytes) -> bytes:
+    """What a seal is the SHA-256 of: nonce and record. `query` with the brace that ends the record."""
+    before_items, before_query = under
+    return b"".join((nonce, b'{"act":', act, b',"at":"', at, before_items, items, before_query, query))
+
+
+def hashed_leaf(at: bytes, body: bytes, event: bytes, under: tuple[bytes, bytes, bytes], face: bytes, seal: bytes) -> bytes:
+    """What a leaf hash is the SHA-256 of."""
+    before_event, before_seal, after_seal = under
+    return b"".join((b'\x00{"at":"', at, b'","body_sha256":"', body, before_event, event, face, before_seal, seal, after_seal))
+
+
+class Compact:
+    """The lines of `entries.compact.jsonl`, in their order.
+
+    A line is an entry in full, as in `entries.jsonl`; or circumstances, or an item, under a number that is theirs until it is given anew;
+    or some entries that refer to these by their numbers, as columns: from the same place in each, the entry in full is built in the one
+    way there is. What stands under a number is referred to by an entry in the next line of entries, so that the root vouches for it.
+    """
+
+    def __init__(self) -> None:
+        self._circumstances: dict[bytes, Circumstances] = {}
+        self._items: dict[bytes, Items] = {b"": NO_ITEMS}
+        self._unused: set[bytes] = set()
+        self._seconds = Known(reader_of(SECOND))
+        self._acts = Known(reader_of(re.compile(NUMBER)))
+        self._labels = Known(label_of)
+
+    def runs(self, lines: list[bytes], in_full: Callable[[list[bytes]], Iterable[Run]]) -> Iterator[Run]:
+        """The entries of some lines; `in_full` reads those that stand there in full."""
+        for full, group in groupby(lines, key=lambda line: line.startswith(FULL_BEGINS)):
+            if full:
+                self.end()
+                yield from in_full([*group])
+                continue
+            for line in group:
+                if line.startswith(ENTRIES_BEGIN):
+                    yield from self._entries(line)
+                else:
+                    self.define(line)
+
+    def in_full(self, line: bytes) -> list[bytes]:
+        """What a line says, as `entries.jsonl` has it: an entry, some, or none.
+
+        Raises:
+            DoesNotHold: it is no line of such a file.
+        """
+        if line.startswith(FULL_BEGINS):
+            self.end()
+            return [line]
+        if line.startswith(ENTRIES_BEGIN):
+            return self._built(line)
+        self.define(line)
+        return []
+
+    def end(self) -> None:
+        """No entry comes now that refers to anything."""
+        self._used(set())
+
+    def _used(self, numbers: set[bytes]) -> None:
+        if unused := self._unused - numbers:
+            raise DoesNotHold(f"entries.compact.jsonl: what stands under number {min(unused).decode()} is not referred to right after it")
+        self._unused.clear()
+
+    def _entries(self, line: bytes) -> Iterable[Run]:
+        try:
+            return self._usual(line)
+        # Each is built and read the thorough way, which says what is wrong where something is.
+        except (ValueError, KeyError, Unusual):
+            return [run_of(read_entry(entry)) for entry in self._built(line)]
+
+    def _usual(self, line: bytes) -> list[Run]:
+        """The entries of a line, if it is of the usual form and all is well with all of them.
+
+        Whatever passes here passes the thorough way too: what they refer to was found to hold when it was read, and here it is looked at
+        whether all else is of its form, and fits together.
+
+        Raises:
+            ValueError, KeyError, Unusual: something is of another form, refers to what is not there, or is wrong.
+        """
+        act, at, body, number, event, item, leaf_hash, nonce, position, query = columns_of(line)
+        ats, bodies, numbers, events, leaf_hashes, nonces = map(texts_in, (at, body, number, event, leaf_hash, nonce))
+        acts, named, places = act.split(b","), lists_in(item), places_of(position.split(b","))
+        if {*map(len, (ats, bodies, numbers, events, leaf_hashes, nonces, acts, named, places))} != {len(ats)}:
+            raise Unusual
+        if {*map(len, ats)} != {27} or {*map(len, bodies + leaf_hashes + nonces)} != {64} or not {*map(len, events)} <= EVENT_LENGTHS:
+            raise Unusual
+        check_times(ats, self._seconds)
+        check_ids(events)
+        under = [self._circumstances[one] for one in numbers]
+        items = [self._items.get(one) or self._several(one) for one in named]
+        kinds = {(one.kind, other.kind) for one, other in zip(items, under, strict=True)}
+        if not all(one == other or (one is None and other in FIT_NO_ITEMS) for one, other in kinds):
+            raise Unusual
+        if self._unused - {*numbers, *b",".join(named).split(b",")}:
+            raise Unusual
+        sealed = map(
+            sealed_text,
+            nonces_of(bodies, nonces),
+            acts,
+            ats,
+            [one.in_record for one in under],
+            [one.recorded for one in items],
+            queries_in(query, len(ats)),
+        )
+        seals = hexlify(b"".join([sha256(one).digest() for one in sealed]))
+        each_seal = [seals[start : start + 64] for start in range(0, len(seals), 64)]
+        leaves = [*map(hashed_leaf, ats, bodies, events, [one.in_leaf for one in under], [one.face for one in items], each_seal)]
+        hashes = [sha256(leaf).digest() for leaf in leaves]
+        if hexlify(b"".join(hashes)) != b"".join(leaf_hashes) or max(map(len, leaves)) > len(b"\x00") + LEAF_BYTES_MAX:
+            raise Unusual
+        said = {one: int(self._acts[one]) for one in {*acts}}
+        self._unused.clear()
+        return runs_of([one.log for one in under], places, events, hashes, ats, [said[one] for one in acts], [one.bundle for one in under])
+
+    def _several(self, numbers: bytes) -> Items:
+        """What an entry says of several items.
+
+        Raises:
+            KeyError: there is none of such a number.
+            Unusual: they cannot stand in one entry.
+        """
+        kinds, faces, recorded, ends, labels = zip(*[self._items[number] for number in numbers.split(b",")], strict=True)
+        if kinds[0] not in FIT_NO_ITEMS or kinds.count(kinds[0]) != len(kinds):
+            raise Unusual
+        face = FACE_BEGINS + b",".join([one[len(FACE_BEGINS) : -len(FACE_ENDS)] for one in faces]) + FACE_ENDS
+        record = b",".join([one[:end] for one, end in zip(recorded, ends, strict=True)])
+        return Items(kinds[0], face, record + AFTER_ITEMS + b",".join(sorted({*chain.from_iterable(labels)})) + b"}", len(record), ())
+
+    def _built(self, line: bytes) -> list[bytes]:
+        """Entries in full.
+
+        Raises:
+            DoesNotHold: they are not of the form, or refer to what is not there, or not to what stands right before them.
+        """
+        try:
+            columns = members(canonical_value(line), {*COLUMNS}, set(), "entries")
+            count = len(columns["at"]) if isinstance(columns["at"], list) else 0
+            queries = checked_queries(columns["queries"], count)
+            if not count or any(not isinstance(columns[name], list) or len(columns[name]) != count for name in COLUMNS[:-1]):
+                raise Bad("columns that are not of one length")
+            for name in COLUMNS[:-1]:
+                form: type = str if name in TEXT_COLUMNS else list if name == "items" else int
+                if not all(type(one) is form for one in columns[name]):
+                    raise Bad(f"`{name}` has something that is of another kind")
+            rows = [
+                [canonical(columns[name][place]).encode() for name in COLUMNS[:-1]] + [canonical(queries.get(place)).encode() + b"}"]
+                for place in range(count)
+            ]
+            self._used({number for row in rows for number in (row[3][1:-1], *row[5][1:-1].split(b","))})
+            return [self._in_full(*row) for row in rows]
+        except Bad as bad:
+            raise DoesNotHold(f"a line of entries.compact.jsonl, `{shown(line)}`: {bad}") from None
+
+    def _in_full(
+        self, act: bytes, at: bytes, body: bytes, number: bytes, event: bytes, item: bytes, leaf_hash: bytes, nonce: bytes, place: bytes,
+        query: bytes,
+    ) -> bytes:  # fmt: skip
+        """An entry in full, from its values as JSON."""
+        try:
+            under, items = self._circumstances[number[1:-1]], self._items.get(item[1:-1]) or self._several(item[1:-1])
+        except (KeyError, Unusual):
+            raise Bad("an entry refers to what is not there, or to items that cannot stand in one entry") from None
+        return in_full(act, at[1:-1], body[1:-1], under, event[1:-1], items, leaf_hash[1:-1], nonce[1:-1], place, query)
+
+    def define(self, line: bytes) -> None:
+        """Hold what stands under a number from now on.
+
+        Raises:
+            DoesNotHold: an entry of it would not, or this is not of the form.
+        """
+        number, said = self.said_in(line)
+        if number in self._unused:
+            raise DoesNotHold(f"entries.compact.jsonl: number {number.decode()} is given twice before it is referred to")
+        self._unused.add(number)
+        if isinstance(said, Items):
+            self._items[number] = said
+        else:
+            self._circumstances[number] = said
+
+    def said_in(self, line: bytes) -> tuple[bytes, Items | Circumstances]:
+        """What a line says once, and under which number.
+
+        Raises:
+            DoesNotHold: an entry of it would not, or this is not of the form.
+        """
+        try:
+            if len(line) > SAID_BYTES_MAX:
+                raise Bad(f"{len(line)} bytes, at most {SAID_BYTES_MAX} are allowed")
+            return self._usual_item(line) or under_number(canonical_value(line))
+        except Bad as bad:
+            raise DoesNotHold(f"a line of entries.compact.jsonl, `{shown(line)}`: {bad}") from None
+
+    def _usual_item(self, line: bytes) -> tuple[bytes, Items] | None:
+        """An item and its number, if it is of the usual form and all is well with it."""
+        found = USUAL_ITEM.fullmatch(line)
+        if found is None:
+            return None
+        copy, number, labels, portion, record, name, digests, version = found.groups()
+        each = labels[2:-2].split(BETWEEN_LABELS) if labels != b"{}" else []
+        try:
+            held = [self._labels[one] for one in each]
+        except Unusual:
+            return None
+        if held != sorted({*held}) or not {*held}.issuperset(digests[1:-1].split(b'","') if digests else []) or (copy and version == b"0"):
+            return None
+        return number, items_of(copy, portion, name, record, labels, [b'"%b}' % one for one in each])
+
+
+def columns_of(line: bytes) -> list[bytes]:
+    """What stands between the brackets of each column."""
+    columns = []
+    start = len(ENTRIES_BEGIN)
+    for between in NEXT_COLUMN:
+        end = line.find(between, start)
+        if end < 0:
+            raise Unusual
+        columns.append(line[start:end])
+        start = end + len(between)
+    if not line.endswith(ENTRIES_END):
+        raise Unusual
+    return [*columns, line[start : -len(ENTRIES_END)]]
+
+
+def texts_in(column: bytes) -> list[bytes]:
+    if column[:1] != b'"' or column[-1:] != b'"':
+        raise Unusual
+    return column[1:-1].split(b'","')
+
+
+def lists_in(column: bytes) -> list[bytes]:
+    if column[:1] != b"[" or column[-1:] != b"]":
+        raise Unusual
+    return column[1:-1].split(b"],[")
+
+
+def queries_in(column: bytes, count: int) -> list[bytes]:
+    """The query of each entry, with the brace that ends its record."""
+    queries = [NO_QUERY] * count
+    if column:
+        pairs = [one.partition(b",") for one in lists_in(column)]
+        places = [int(place) for place, _, _ in pairs if re.fullmatch(NUMBER, place)]
+        if len(places) != len(pairs) or not all(map(lt, places, [*places[1:], count])):
+            raise Unusual
+        for place, (_, _, query) in zip(places, pairs, strict=True):
+            queries[place] = query + b"}"
+            check_query(queries[place])
+    return queries
+
+
+def checked_queries(pairs: object, count: int) -> dict[int, object]:
+    """Queries by the place of their entry.
+
+    Raises:
+        Bad: these are none.
+    """
+    queries: dict[int, object] = {}
+    upto = -1
+    for pair in pairs if isinstance(pairs, list) else [None]:
+        if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) is not int or not upto < pair[0] < count or pair[1] is None:
+            raise Bad("`queries` are not places and queries")
+        upto = pair[0]
+        queries[upto] = pair[1]
+    return queries
+
+
+def under_number(value: object) -> tuple[bytes, Items | Circumstances]:
+    """What a line says once, where an entry of it would hold; and its number.
+
+    Raises:
+        Bad: it would not, or this is not of the form.
+    """
+    if isinstance(value, dict) and "item" in value:
+        number, items = item_under(value)
+        check_made_up(made_up_circumstances(items), items)
+        return number, items
+    number, under = circumstances_under(value)
+    check_made_up(under, made_up_items(under))
+    return number, under
+
+
+def circumstances_under(value: object) -> tuple[bytes, Circumstances]:
+    """Circumstances, and their number.
+
+    Raises:
+        Bad: they are not of the form.
+    """
+    said = members(value, {"circumstances", "face", "log", "record"}, set(), "circumstances")
+    face = members(said["face"], FACE_IN_COMMON, set(), "their face")
+    record = members(said["record"], RECORD_IN_COMMON, set(), "their record")
+    number, log = said["circumstances"], said["log"]
+    if not isinstance(number, str) or not re.fullmatch(CIRCUMSTANCES_NUMBER, number):
+        raise Bad(f"number {shown(number)} is none")
+    if not isinstance(log, str) or not re.fullmatch("[A-Z][A-Z0-9-]*", log):
+        raise Bad("the name of their log is not that of a partner's")
+    if face["result"] not in ("sent", "refused") or face["type"] not in ("list", "item", "file"):
+        raise Bad("neither a release nor a refusal")
+    written = {name: canonical(one) for name, one in [*face.items(), *record.items()]}
+    in_leaf = (
+        '","client":{client},"event_id":"',
+        '"purpose":{purpose},"result":{result},"route":{route},"seal":"',
+        '","type":{type},"v":{v}}}',
+    )
+    in_record = (
+        '","authority":{authority},"bundle":{bundle},"engine":{engine},"items":[', ',"outcome":{outcome},"partner":{partner},"query":'
+    )  # fmt: skip
+    before_event, before_seal, after_seal, before_items, before_query = [one.format(**written).encode() for one in in_leaf + in_record]
+    return number.encode(), Circumstances(
+        log.encode(), None if record["bundle"] is None else written["bundle"][1:-1].encode(),
+        kind_of(face["result"] == "sent", face["type"] == "file"), (before_event, before_seal, after_seal), (before_items, before_query),
+    )  # fmt: skip
+
+
+def item_under(value: object) -> tuple[bytes, Items]:
+    """An item, and its number in quotes.
+
+    Raises:
+        Bad: it is not of the form.
+    """
+    said = members(value, {"item", "labels", "record"}, {"copy_sha256", "portion"}, "an item")
+    number, record, labels = said["item"], said["record"], said["labels"]
+    if not isinstance(number, str) or not re.fullmatch(ITEM_NUMBER, number):
+        raise Bad(f"number {shown(number)} is none")
+    if not isinstance(record, dict) or not isinstance(labels, dict):
+        raise Bad("`record` or `labels` of it is not an object")
+    copy, portion = [canonical(said[name]).encode() if name in said else None for name in ("copy_sha256", "portion")]
+    each_label = [f"{quote(digest)}:{canonical(label)}".encode() for digest, label in labels.items()]
+    name, record_text, labels_text = [canonical(one).encode() for one in (record.get("id"), record, labels)]
+    return f'"{number}"'.encode(), items_of(copy and copy[1:-1], portion, name, record_text, labels_text, each_label)
+
+
+def items_of(copy: bytes | None, portion: bytes | None, name: bytes, record: bytes, labels: bytes, each_label: list[bytes]) -> Items:
+    """An item: the digest of its copy, and what else is said of it as JSON; each label with its digest."""
+    copied = b'"copy_sha256":"%b",' % copy if copy is not None else b""
+    of_file = b'"portion":%b,' % portion if portion is not None else b""
+    face = FACE_BEGINS + b'{%b"id":%b}' % (copied, name) + FACE_ENDS + of_file
+    return Items(kind_of(copy is not None, portion is not None), face, record + AFTER_ITEMS + labels[1:], len(record), each_label)
+
+
+def check_made_up(under: Circumstances, items: Items) -> None:
+    """Find that an entry of these would hold.
+
+    Raises:
+        Bad: it would not.
+    """
+    made_up = in_full(b"0", b"2000-01-01T00:00:00.000000Z", NO_DIGEST, under, b"-", items, None, NO_DIGEST, b"0", NO_QUERY)
+    checked_entry(canonical_value(made_up))
+
+
+def made_up_circumstances(items: Items) -> Circumstances:
+    """Such as an item may stand under."""
+    result = "sent" if items.kind in (kind_of(True, False), kind_of(True, True)) else "refused"
+    type_ = "item" if items.kind in FIT_NO_ITEMS else "file"
+    face = {"client": "-", "purpose": "-", "result": result, "route": "-", "type": type_, "v": 1}
+    record = {"authority": None, "bundle": None, "engine": None, "outcome": "release", "partner": "A"}
+    return circumstances_under({"circumstances": "000", "face": face, "log": "A", "record": record})[1]
+
+
+def made_up_items(under: Circumstances) -> Items:
+    """Such as may stand under these circumstances."""
+    if under.kind in FIT_NO_ITEMS:
+        return NO_ITEMS
+    copy = {"copy_sha256": NO_DIGEST.decode()} if under.kind == kind_of(True, True) else {}
+    return item_under({"item": "00000", "labels": {}, "portion": "-", "record": {"id": "-", "version": 1}, **copy})[1]
+
+
+def in_full(
+    act: bytes, at: bytes, body: bytes, under: Circumstances, event: bytes, items: Items, leaf_hash: bytes | None, nonce: bytes,
+    place: bytes, query: bytes,
+) -> bytes:  # fmt: skip
+    """An entry as `entries.jsonl` has it; with the leaf hash that it has, where none is given.
+
+    Raises:
+        Bad: its nonce is none.
+    """
+    record = sealed_text(b"", act, at, under.in_record, items.recorded, query)
+    seal = sha256(digest_of(nonce.decode(), "nonce") + record).hexdigest().encode()
+    leaf = hashed_leaf(at, body, event, under.in_leaf, items.face, seal)
+    return b'{"face":%b,"index":%b,"leaf_hash":"%b","log":"%b","nonce":"%b","record":%b}' % (
+        leaf[1:], place, leaf_hash or sha256(leaf).hexdigest().encode(), under.log, nonce, record,
+    )  # fmt: skip
 
 
 class EventIds:

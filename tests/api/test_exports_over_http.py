@@ -21,7 +21,7 @@ from service.store.logs import AuditFilter
 from tests.support.api import NOT_FOUND, Service, copied, routes, service_in
 from tests.support.exported import DOES_NOT_HOLD, HOLDS, NOT_PROVEN, lines, verify, vkeys
 
-FORMATS = ["bundle", "jsonl", "csv", "ocsf", "html"]
+FORMATS = ["bundle", "compact", "jsonl", "csv", "ocsf", "html"]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,19 @@ def test_the_whole_of_every_log_holds_elsewhere(busy: Service, tmp_path: Path) -
     assert manifest["entries"] == len(lines(folder)) == sum(log["size"] for log in manifest["logs"])
     for digest in {entry["record"]["bundle"] for entry in lines(folder) if entry["log"] == "JPN"}:
         assert (folder / "bundles" / digest / "agreements.csv").exists()
+
+
+def test_a_compact_bundle_says_and_proves_the_same(busy: Service, tmp_path: Path) -> None:
+    """Of one log whole, so that no look of ours comes between."""
+    folders = [exported(busy, tmp_path / form, partner="JPN", format=form) for form in ("bundle", "compact")]
+    said = [verify(folder / "verify_entente.py", "export", folder, *vkeys(folder), alone=True) for folder in folders]
+    assert said[0] == said[1] and said[0].code == HOLDS, said
+    written = verify(folders[1] / "verify_entente.py", "entries", folders[1], alone=True)
+    assert written.said.encode() == (folders[0] / "entries.jsonl").read_bytes()
+    # Of what the service makes, nothing is in full but refusals of what is not there.
+    in_full = [line for line in (folders[1] / "entries.compact.jsonl").read_bytes().splitlines() if line.startswith(b'{"face":')]
+    whole = [entry for entry in lines(folders[0]) if not entry["record"]["items"] and entry["face"]["items"]]
+    assert [json.loads(line) for line in in_full] == whole != lines(folders[0])
 
 
 def test_entries_are_those_of_the_audit_routes_in_the_order_of_their_log(busy: Service, tmp_path: Path) -> None:

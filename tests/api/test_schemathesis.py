@@ -130,7 +130,7 @@ def known(fuzzed: Service) -> dict[str, list[Any]]:
         "log": ["JPN", "officers"],
         "index": ["0"],
         "size": [1, 2],
-        "format": ["bundle", "csv", "html"],
+        "format": ["bundle", "compact", "csv", "html"],
         "proposal": ["1"],
         "hold": ["1"],
         "digest": [uploaded.json()["digest"]],

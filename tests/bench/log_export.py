@@ -37,6 +37,7 @@ def run(*, entries: int, rounds: int, kept: Path | None) -> None:
             ("csv", Format.CSV, AuditFilter(log=LOG)),
             ("ocsf", Format.OCSF, AuditFilter(log=LOG)),
             ("bundle, whole", Format.BUNDLE, AuditFilter(log=LOG)),
+            ("compact, whole", Format.COMPACT, AuditFilter(log=LOG)),
             ("bundle, lists only", Format.BUNDLE, AuditFilter(log=LOG, type="list")),
         ):
             sides[name] = lambda format_=format_, asked=asked: _ours(installation, format_, asked, out)  # type: ignore[misc]
@@ -57,8 +58,8 @@ def run(*, entries: int, rounds: int, kept: Path | None) -> None:
 
 def _ours(installation: Installation, format_: Format, asked: AuditFilter, out: Path) -> None:
     with exporting(installation, Actor("c_bench", "cli"), Selection(asked, {"log": LOG}), format_) as export:
-        if format_ is Format.BUNDLE:
-            to_folder(export.pieces(), out)
+        if format_ in (Format.BUNDLE, Format.COMPACT):
+            to_folder(export.pieces(compact=format_ is Format.COMPACT), out)
         else:
             to_file(export.content(format_), out)
 

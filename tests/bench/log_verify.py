@@ -2,7 +2,7 @@
 
 With the Python that runs this, and with the system's own where there is one that has `cryptography`: an auditor has that one, and a
 distribution's is built to be faster than one built without more ado. The peer is `sha256sum` over the largest file of the export: what it
-costs to look at the bytes once.
+costs to look at the bytes once. The compact export is of the same log, whole.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ from tests.bench.log_store import LOG, built
 def run(*, entries: int, rounds: int, kept: Path | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = built((kept or Path(scratch)) / f"log-{entries}", entries)
-        folder, half = Path(scratch) / "whole", Path(scratch) / "filtered"
+        folder, half, compact = (Path(scratch) / name for name in ("whole", "filtered", "compact"))
         installation = open_installation(Settings(data=data))
-        for out, asked in ((folder, AuditFilter(log=LOG)), (half, AuditFilter(log=LOG, type="item"))):
+        for out, asked in ((folder, AuditFilter(log=LOG)), (half, AuditFilter(log=LOG, type="item")), (compact, AuditFilter(log=LOG))):
             with exporting(installation, Actor("c_bench", "cli"), Selection(asked, {"log": LOG}), "bundle") as export:
-                to_folder(export.pieces(), out)
+                to_folder(export.pieces(compact=out is compact), out)
         with installation.database.reading() as connection:
             key = installation.ledger.vkey(_origin(connection))
         installation.close()
-        size = (folder / "entries.jsonl").stat().st_size
-        print(f"offline verification of {entries} entries, {size / 1e6:.0f} MB of lines, medians of {rounds} rounds")
+        sizes = [(folder / "entries.jsonl").stat().st_size / 1e6, (compact / "entries.compact.jsonl").stat().st_size / 1e6]
+        print(
+            f"offline verification of {entries} entries, {sizes[0]:.0f} MB of lines, compact {sizes[1]:.0f} MB, medians of {rounds} rounds"
+        )
         commands = {
             f"{name}, {python}": [path, "-I", str(out / "verify_entente.py"), "export", str(out), "--key", key]
             for python, path in _pythons().items()
-            for name, out in (("whole", folder), ("items only", half))
+            for name, out in (("whole", folder), ("items only", half), ("compact", compact))
         }
         commands["sha256sum"] = ["sha256sum", str(folder / "entries.jsonl")]
         taken: dict[str, list[tuple[float, float, int]]] = {name: [] for name in commands}
@@ -52,8 +54,8 @@ def run(*, entries: int, rounds: int, kept: Path | None) -> None:
             wall, processor = (statistics.median(one[place] for one in measured) for place in (0, 1))
             peak = max(one[2] for one in measured)
             print(f"  {name:32} {wall:6.2f} s, {processor:6.2f} s of one core, {peak / 1024:5.0f} MB at most")
-        shutil.rmtree(folder)
-        shutil.rmtree(half)
+        for out in (folder, half, compact):
+            shutil.rmtree(out)
 
 
 def _pythons() -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.bench.log_store import draft
 from tests.cli.conftest import Home
 from tests.support.exported import HOLDS, VERIFIER, lines, verify, vkeys
 
-FORMATS = ["bundle", "jsonl", "csv", "ocsf", "html"]
+FORMATS = ["bundle", "compact", "jsonl", "csv", "ocsf", "html"]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -28,7 +28,7 @@ def test_an_export_is_written_and_on_record(demo: Home, tmp_path: Path, format_:
     assert result.exit_code == 0, result.output
     said = json.loads(result.stdout)
     assert (said["format"], said["out"], [log["log"] for log in said["logs"]]) == (format_, str(out), ["officers"])
-    assert out.is_dir() if format_ == "bundle" else out.is_file()
+    assert out.is_dir() if format_ in ("bundle", "compact") else out.is_file()
     assert out.stat().st_mode & 0o077 == 0
     with demo.opened() as installation, installation.database.reading() as connection:
         row = logs.entry(connection, said["event_id"])
@@ -39,8 +39,8 @@ def test_an_export_is_written_and_on_record(demo: Home, tmp_path: Path, format_:
 def test_a_bundle_holds_and_its_verifier_is_ours(demo: Home, tmp_path: Path) -> None:
     folder, path = tmp_path / "bundle", tmp_path / "bundle.zip"
     token = demo.token("demo-auditor")
-    for out in (folder, path):
-        assert demo.run("log", "export", "--out", str(out), token=token).exit_code == 0
+    for out, form in ((folder, "bundle"), (path, "bundle"), (tmp_path / "compact", "compact"), (tmp_path / "compact.zip", "compact")):
+        assert demo.run("log", "export", "--out", str(out), "--format", form, token=token).exit_code == 0
         assert verify("export", out, *vkeys(folder)).code == HOLDS
     assert (folder / "verify_entente.py").read_bytes() == VERIFIER.read_bytes()
     assert {entry["log"] for entry in lines(folder)} == {"officers"}

@@ -20,7 +20,8 @@ from service.releaselog.reviews import Mark
 from service.sharing import audit, erasure, holds, quarantine, relabelling, reviews
 from service.sharing.acts import MACHINE, Actor
 from service.sharing.asks import ListAsk
-from service.sharing.exports.bundle import EvidenceBundle, lines
+from service.sharing.exports.bundle import EvidenceBundle
+from service.sharing.exports.entries import lines
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import to_folder
 from service.sharing.label_history import history_of_labels

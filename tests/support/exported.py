@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -39,6 +40,9 @@ def vkeys(folder: Path) -> list[str]:
     return [part for log in logs.values() for key in log["keys"] for part in ("--key", key["vkey"])]
 
 
+COMPACT: Final = "entries.compact.jsonl"
+
+
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "entries.jsonl").read_bytes().splitlines()]
 
@@ -54,13 +58,31 @@ def settle_manifest(folder: Path, change: Callable[[dict[str, Any]], None] = lam
     for file in manifest["files"]:
         content = (folder / file["path"]).read_bytes()
         file |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    entries = lines(folder)
-    manifest["entries"] = len(entries)
+    shown = logs_shown(folder)
+    manifest["entries"] = len(shown)
     for log in manifest["logs"]:
-        log["included"] = sum(entry["log"] == log["log"] for entry in entries)
+        log["included"] = shown.count(log["log"])
         log["left_out"] = log["size"] - log["included"]
     change(manifest)
     path.write_bytes(canonical(manifest) + b"\n")
+
+
+def logs_shown(folder: Path) -> list[str]:
+    """The log of each entry that an export shows; of a compact one, as far as its lines are JSON and say so."""
+    if not (folder / COMPACT).exists():
+        return [entry["log"] for entry in lines(folder)]
+    found: list[str] = []
+    logs: dict[str, str] = {}
+    for text in (folder / COMPACT).read_bytes().splitlines():
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):
+            line = json.loads(text)
+            if "act" in line:
+                found += [logs[number] for number in line["circumstances"]]
+            elif "index" in line:
+                found.append(line["log"])
+            elif "circumstances" in line:
+                logs[line["circumstances"]] = line["log"]
+    return found
 
 
 def reseal(entry: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from service.sharing.exports.export import Format, exporting
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import to_folder
 from service.store.logs import AuditFilter
-from tests.support.exported import lines, reseal, settle_manifest, write_lines
+from tests.support.exported import COMPACT, lines, reseal, settle_manifest, write_lines
 from tests.support.faults import MACHINE_HERE
 from tests.support.interop_cases import flipped
 from tests.support.tampering import Target
@@ -32,16 +32,18 @@ Change = Callable[[Path, random.Random], None]
 KINDS: Final[dict[str, Change]] = {}
 FILTERED: Final = frozenset({"gap-hash-bit", "gap-left-out", "gap-wider", "gap-narrower"})
 """Those that concern what a filtered export leaves out."""
+ON_COMPACT: Final[set[str]] = set()
+"""Those of an export in which what entries have in common is said once."""
 UNSETTLED: Final = frozenset({"file-bit", "manifest-counts", "file-missing"})
 """Those after which the manifest is left as it is."""
 
 
-def export(target: Target, folder: Path, *, filtered: bool) -> None:
+def export(target: Target, folder: Path, *, filtered: bool, compact: bool = False) -> None:
     """Export what the target's logs hold: all of it, or one partner's items."""
     asked = AuditFilter(log="JPN", type="item") if filtered else AuditFilter()
     query = {"log": "JPN", "type": "item"} if filtered else {}
     with exporting(target.installation, MACHINE_HERE, Selection(asked, query), Format.BUNDLE) as made:
-        to_folder(made.pieces(), folder)
+        to_folder(made.pieces(compact=compact), folder)
 
 
 def check_offline(folder: Path, keys: list[str], *arguments: str) -> tuple[int, str]:
@@ -256,6 +258,126 @@ def _size(folder: Path, randomness: random.Random) -> None:
     settle_manifest(folder, smaller)
 
 
+def _on_compact(name: str, pick: str, differing: str = "") -> Callable[[Callable[[list[Any], int, random.Random], None]], Change]:
+    """A change of the lines of a compact export, at one of a sort; where a column is named, at one with values in it that differ."""
+
+    def enter(change: Callable[[list[Any], int, random.Random], None]) -> Change:
+        def changed(folder: Path, randomness: random.Random) -> None:
+            path = folder / COMPACT
+            rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+            places = [
+                place for place, row in enumerate(rows) if _sort(row) == pick and (not differing or len(_differing(row[differing])) > 1)
+            ]
+            change(rows, randomness.choice(places), randomness)
+            path.write_bytes(b"".join(canonical(row) + b"\n" for row in rows))
+
+        ON_COMPACT.add(name)
+        return _kind(name)(changed)
+
+    return enter
+
+
+def _sort(row: dict[str, Any]) -> str:
+    return "entries" if "act" in row else "in full" if "index" in row else "item" if "item" in row else "circumstances"
+
+
+def _differing(column: list[Any]) -> list[Any]:
+    """What of a column is something, each once."""
+    return [one for at, one in enumerate(column) if one and one not in column[:at]]
+
+
+@_on_compact("compact-circumstances-edited", "circumstances")
+def _circumstances(rows: list[Any], place: int, randomness: random.Random) -> None:
+    rows[place]["face"]["client"] = f"c_{randomness.getrandbits(32):x}"
+
+
+@_on_compact("compact-item-edited", "item")
+def _item(rows: list[Any], place: int, randomness: random.Random) -> None:
+    rows[place]["record"]["ref"] = f"ref {randomness.getrandbits(32)}"
+
+
+@_on_compact("compact-item-under-another-number", "item")
+def _renumbered(rows: list[Any], place: int, randomness: random.Random) -> None:
+    rows[place]["item"] = f"{(int(rows[place]['item']) + randomness.randrange(1, 1000)) % 20_000:05d}"
+
+
+@_on_compact("compact-item-removed", "item")
+def _item_removed(rows: list[Any], place: int, _randomness: random.Random) -> None:
+    rows.pop(place)
+
+
+@_on_compact("compact-digest-bit", "entries")
+def _column_bit(rows: list[Any], place: int, randomness: random.Random) -> None:
+    column = rows[place][randomness.choice(["body_sha256", "leaf_hash", "nonce"])]
+    which = randomness.randrange(len(column))
+    column[which] = flipped(bytes.fromhex(column[which]), randomness).hex()
+
+
+def _each_column(row: dict[str, Any], change: Callable[[list[Any]], object]) -> None:
+    """Change all columns alike, and `queries` to follow."""
+    queries = [None] * len(row["at"])
+    for at, query in row["queries"]:
+        queries[at] = query
+    for column in [*(row[name] for name in row if name != "queries"), queries]:
+        change(column)
+    row["queries"] = [[at, query] for at, query in enumerate(queries) if query is not None]
+
+
+@_on_compact("compact-entry-removed", "entries", "event_id")
+def _entry_removed(rows: list[Any], place: int, randomness: random.Random) -> None:
+    at = randomness.randrange(len(rows[place]["at"]))
+    _each_column(rows[place], lambda column: column.pop(at))
+
+
+@_on_compact("compact-entry-twice", "entries")
+def _entry_twice(rows: list[Any], place: int, randomness: random.Random) -> None:
+    at = randomness.randrange(len(rows[place]["at"]))
+    _each_column(rows[place], lambda column: column.insert(at, column[at]))
+
+
+@_on_compact("compact-entries-exchanged", "entries", "event_id")
+def _entries_exchanged(rows: list[Any], place: int, randomness: random.Random) -> None:
+    """Two neighbours, all but their positions."""
+    row = rows[place]
+    at, positions = randomness.randrange(len(row["at"]) - 1), [*row["position"]]
+    _each_column(row, lambda column: column.insert(at, column.pop(at + 1)))
+    row["position"] = positions
+
+
+@_on_compact("compact-refers-to-another-item", "entries", "items")
+def _another_item(rows: list[Any], place: int, randomness: random.Random) -> None:
+    items = rows[place]["items"]
+    at = randomness.choice([at for at, each in enumerate(items) if each])
+    items[at] = randomness.choice([each for each in _differing(items) if each != items[at]])
+
+
+@_on_compact("compact-refers-to-other-circumstances", "entries", "circumstances")
+def _other_circumstances(rows: list[Any], place: int, randomness: random.Random) -> None:
+    column = rows[place]["circumstances"]
+    at = randomness.randrange(len(column))
+    column[at] = randomness.choice(sorted({*column} - {column[at]}))
+
+
+@_on_compact("compact-line-removed", "entries")
+def _line_removed(rows: list[Any], place: int, _randomness: random.Random) -> None:
+    rows.pop(place)
+
+
+@_on_compact("compact-line-twice", "entries")
+def _line_twice(rows: list[Any], place: int, _randomness: random.Random) -> None:
+    rows.insert(place, rows[place])
+
+
+@_kind("compact-byte")
+def _byte(folder: Path, randomness: random.Random) -> None:
+    path = folder / COMPACT
+    content = bytearray(path.read_bytes())
+    at = randomness.randrange(len(content))
+    content[at] = randomness.choice([byte for byte in range(32, 127) if byte != content[at]])
+    path.write_bytes(bytes(content))
+
+
+ON_COMPACT.add("compact-byte")
 SETTLED_BY_THEMSELVES: Final = frozenset({"everything-by-a-foreign-key", "manifest-size"})
 
 

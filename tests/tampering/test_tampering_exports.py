@@ -17,7 +17,7 @@ import pytest
 from service.store import logs
 from tests.support.exported import DOES_NOT_HOLD, HOLDS, NOT_PROVEN
 from tests.support.tampering import Target, entries_of, target, write_history
-from tests.support.tampering_exports import FILTERED, KINDS, check_offline, export, reason_of, tamper
+from tests.support.tampering_exports import FILTERED, KINDS, ON_COMPACT, check_offline, export, reason_of, tamper
 
 PLACES = 10
 SEED = 20261129
@@ -25,13 +25,13 @@ TABLE = list(csv.DictReader((Path(__file__).parent / "exports.csv").open(encodin
 
 
 class Exported:
-    """A whole export and a filtered one, and the keys that somebody has from elsewhere."""
+    """A whole export, a filtered one and a compact one, and the keys that somebody has from elsewhere."""
 
     def __init__(self, made: Target, folder: Path) -> None:
         self.target = made
         self.folder = folder
-        for name in ("whole", "filtered"):
-            export(made, folder / name, filtered=name == "filtered")
+        for name in ("whole", "filtered", "compact"):
+            export(made, folder / name, filtered=name == "filtered", compact=name == "compact")
         with made.installation.database.reading() as connection:
             self.keys = [made.installation.ledger.vkey(head.origin) for head in logs.heads(connection)]
 
@@ -49,7 +49,7 @@ def test_the_table_names_every_kind_once() -> None:
     assert all(row["what"] and row["reason"] for row in TABLE)
 
 
-@pytest.mark.parametrize("name", ["whole", "filtered"])
+@pytest.mark.parametrize("name", ["whole", "filtered", "compact"])
 def test_there_is_no_alarm_before_anything_was_changed(exported: Exported, name: str) -> None:
     code, said = check_offline(exported.folder / name, exported.keys)
     assert code == HOLDS, said
@@ -70,7 +70,7 @@ def _tamper(exported: Exported, row: dict[str, str], *, places: int, seed: int) 
     kind = row["kind"]
     for number in range(places):
         changed = exported.folder / "changed"
-        shutil.copytree(exported.folder / ("filtered" if kind in FILTERED else "whole"), changed)
+        shutil.copytree(exported.folder / ("filtered" if kind in FILTERED else "compact" if kind in ON_COMPACT else "whole"), changed)
         try:
             tamper(kind, changed, random.Random(f"{kind} {seed} {number}"))
             code, said = check_offline(changed, exported.keys)

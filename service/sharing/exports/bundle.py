@@ -2,7 +2,7 @@
 
 ```
 query.json                what was asked for, by whom, and the look in `officers` that records it
-entries.jsonl             the entries, a line each: log by log, in the order of the log
+entries.jsonl             the entries, a line each: log by log, in the order of the log (`entries.py`)
 left-out.jsonl            the gaps between them, in the same order: the hashes of the subtrees left out
 checkpoints/<log>         the signed head of each log concerned, an empty one too; that of the root log with witnesses' signatures
 roots/<log>               where a root holds the log: its root proof, the keys for it, and the proof that the log continues the head in it;
@@ -15,10 +15,8 @@ manifest.json             sizes, roots, counts, and the SHA-256 of every file ab
 ```
 
 Entries that were pruned stand among those left out, by the hashes that are kept of them, and the manifest names them. A whole export is
-one in which nothing else is left out. A line of `entries.jsonl` is the canonical JSON (RFC 8785) of
-`{"face","index","leaf_hash","log","nonce","record"}`, face and record being the very bytes that are stored: whoever checks can cut the leaf
-out of the line and hash it as it is. Where the record commits to personal texts that are kept, `personal` comes before it: value and salt
-by commitment.
+one in which nothing else is left out. A compact bundle has `entries.compact.jsonl` in place of `entries.jsonl`, and is of the next format
+(`compact.py`); all else is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ import hashlib
 import re
 import tempfile
 from binascii import hexlify
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -38,19 +36,19 @@ from service.releaselog import offline_verifier
 from service.releaselog.leaf import canonical, canonical_string
 from service.releaselog.merkle import TileReader
 from service.releaselog.partial import Gap, gap
-from service.sharing.audit import span_json
+from service.sharing.exports.compact import Compact
+from service.sharing.exports.entries import lines_of, without_log
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import Piece
 from service.sharing.ledger import ROOT, Ledger
-from service.sharing.personal import Opened
 from service.sharing.rootlog import root_checkpoint, rooted
 from service.store import Connection, logs, policies, prunes
-from service.store.logs import ExportRow, Head
-from service.store.prunes import Span
+from service.store.logs import Head
 from service.store.tables import FOREVER
 from service.store.times import text_of
 
 FORMAT: Final = "entente-export/1"
+COMPACT_FORMAT: Final = "entente-export/2"
 VERIFIER_NAME: Final = "verify_entente.py"
 _NAMES_BUNDLE: Final = re.compile(rb'"bundle":"([0-9a-f]{64})"')
 _SPOOLED_BYTES: Final = 8 << 20
@@ -67,6 +65,10 @@ Check it with Python 3.11 or later and the package `cryptography`, on a machine 
 KEY is the verifier's key of a log, as you had it from somebody you trust, and not from this folder; give one `--key` for each
 log. Better still, use a copy of `{VERIFIER_NAME}` that you had before: its digest is printed by `entente log verifier --sha256`.
 
+Where what entries have in common is said once (`entries.compact.jsonl`), they are written in full by
+
+    python3 {VERIFIER_NAME} entries .
+
 Exit codes: 0 everything holds, 1 something does not, 2 it could not be read, 3 it fits together and is not proven by keys of yours,
 4 fewer witnesses have signed than you ask for (--witness KEY, --quorum N).
 """
@@ -75,34 +77,6 @@ Exit codes: 0 everything holds, 1 something does not, 2 it could not be read, 3 
 def verifier_source() -> bytes:
     """The offline verifier, as an auditor takes it away."""
     return Path(offline_verifier.__file__).read_bytes()
-
-
-def lines_of(connection: Connection, rows: Sequence[ExportRow], log_json: bytes) -> bytes:
-    """Lines of `entries.jsonl`; face and record are spliced in as they are stored. `log_json` is the log's name as JSON writes it."""
-    opened = Opened(connection, [row.record for row in rows])
-    return b"".join([_line_of(row, log_json, opened.of(row.record)) for row in rows])
-
-
-def _line_of(row: ExportRow, log_json: bytes, personal: Mapping[str, dict[str, str]]) -> bytes:
-    beside = b'"personal":%b,' % canonical(dict(personal)) if personal else b""
-    return b'{"face":%b,"index":%d,"leaf_hash":"%b","log":%b,"nonce":"%b",%b"record":%b}\n' % (
-        row.leaf, row.position, hexlify(row.leaf_hash), log_json, hexlify(row.nonce), beside, row.record,
-    )  # fmt: skip
-
-
-def lines(connection: Connection, selection: Selection) -> Iterator[bytes]:
-    """`entries.jsonl` by itself, in blocks. Where something was pruned, a line `{"log","pruned":{...}}` for each run of it comes first."""
-    gone = [{"log": span.log, "pruned": _without_log(span)} for span in selection.pruned(connection)]
-    if gone:
-        yield b"".join([canonical(one) + b"\n" for one in gone])
-    for head in selection.heads(connection):
-        log_json = canonical_string(head.name)
-        for rows in selection.rows(connection, head):
-            yield lines_of(connection, rows, log_json)
-
-
-def _without_log(span: Span) -> dict[str, object]:
-    return {name: value for name, value in span_json(span).items() if name != "log"}
 
 
 def tile_reader(connection: Connection, head: Head) -> TileReader:
@@ -120,14 +94,20 @@ class EvidenceBundle:
 
     Args:
         look: the event, time and actor of the look that records the export; part of `query.json`.
+        compact: what entries have in common is said once.
     """
 
-    def __init__(self, connection: Connection, ledger: Ledger, selection: Selection, look: Mapping[str, object]) -> None:
+    def __init__(
+        self, connection: Connection, ledger: Ledger, selection: Selection, look: Mapping[str, object], *, compact: bool = False
+    ) -> None:
         self._connection: Final = connection
         self._ledger: Final = ledger
         self._selection: Final = selection
         self._look: Final = look
         self._heads: Final = selection.heads(connection)
+        self._format: Final = COMPACT_FORMAT if compact else FORMAT
+        self._entries_name: Final = "entries.compact.jsonl" if compact else "entries.jsonl"
+        self._lines_of: Final = Compact().lines_of if compact else lines_of
         self._included: Final[dict[str, int]] = {}
         self._bundles: Final[set[bytes]] = set()
         self._files: Final[list[dict[str, object]]] = []
@@ -140,11 +120,13 @@ class EvidenceBundle:
         yield Piece("manifest.json", canonical(self._manifest()) + b"\n")
 
     def _contents(self, gaps: IO[bytes]) -> Iterator[Piece]:
-        yield Piece("query.json", canonical({"format": FORMAT, "look": dict(self._look), "query": dict(self._selection.query)}) + b"\n")
-        yield Piece("entries.jsonl", b"")
+        yield Piece(
+            "query.json", canonical({"format": self._format, "look": dict(self._look), "query": dict(self._selection.query)}) + b"\n"
+        )
+        yield Piece(self._entries_name, b"")
         for head in self._heads:
             for block in self._entries(head, gaps):
-                yield Piece("entries.jsonl", block)
+                yield Piece(self._entries_name, block)
         yield Piece("left-out.jsonl", b"")
         gaps.seek(0)
         while block := gaps.read(_BLOCK_BYTES):
@@ -173,7 +155,7 @@ class EvidenceBundle:
                 if row.position > upto:
                     gaps.write(_gap_line(gap(upto, row.position, head.size, tiles), log_json))
                 upto = row.position + 1
-            block = lines_of(self._connection, rows, log_json)
+            block = self._lines_of(self._connection, rows, log_json)
             # A quote inside a JSON string is escaped, so what looks like this member is one, if perhaps of a query within.
             self._bundles.update(_NAMES_BUNDLE.findall(block))
             yield block
@@ -190,7 +172,7 @@ class EvidenceBundle:
 
     def _pruned(self, head: Head) -> dict[str, object]:
         """`pruned` of a log: all that was, whatever was asked for, as all of it is among what is left out."""
-        gone = [_without_log(span) for span in prunes.spans(self._connection, log=head.name)]
+        gone = [without_log(span) for span in prunes.spans(self._connection, log=head.name)]
         return {"pruned": gone} if gone else {}
 
     def _noted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -208,7 +190,7 @@ class EvidenceBundle:
 
     def _manifest(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": self._format,
             "created_at": self._look["at"],
             "instance": self._ledger.instance,
             "query": dict(self._selection.query),

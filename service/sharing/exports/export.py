@@ -17,7 +17,8 @@ from typing import Final
 from service.errors import Busy
 from service.sharing.acts import Actor
 from service.sharing.exports import ocsf, report, tables
-from service.sharing.exports.bundle import EvidenceBundle, lines
+from service.sharing.exports.bundle import EvidenceBundle
+from service.sharing.exports.entries import lines
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import Piece, to_zip
 from service.sharing.installation import Installation
@@ -33,6 +34,8 @@ class Format(StrEnum):
     """What an export is written as."""
 
     BUNDLE = "bundle"
+    COMPACT = "compact"
+    """A bundle in which what entries have in common is said once."""
     JSONL = "jsonl"
     CSV = "csv"
     OCSF = "ocsf"
@@ -50,6 +53,7 @@ class Format(StrEnum):
 
 _MEDIA_TYPES: Final = {
     Format.BUNDLE: "application/zip",
+    Format.COMPACT: "application/zip",
     Format.JSONL: "application/x-ndjson",
     Format.CSV: "text/csv; charset=utf-8; header=present",
     Format.OCSF: "application/x-ndjson",
@@ -57,6 +61,7 @@ _MEDIA_TYPES: Final = {
 }
 _FILE_NAMES: Final = {
     Format.BUNDLE: "evidence.zip",
+    Format.COMPACT: "evidence-compact.zip",
     Format.JSONL: "entries.jsonl",
     Format.CSV: "entries.csv",
     Format.OCSF: "events.ocsf.jsonl",
@@ -75,16 +80,16 @@ class Export:
     actor: Actor
     entry: Entry
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self, *, compact: bool = False) -> Iterator[Piece]:
         """The evidence bundle, file by file."""
         look = {"event_id": self.entry.event_id, "at": text_of(self.entry.at), "client": self.actor.client, "route": self.actor.route}
-        return EvidenceBundle(self.connection, self.installation.ledger, self.selection, look).pieces()
+        return EvidenceBundle(self.connection, self.installation.ledger, self.selection, look, compact=compact).pieces()
 
     def content(self, format_: Format) -> Iterator[bytes]:
         """The export as one file."""
         match format_:
-            case Format.BUNDLE:
-                return to_zip(self.pieces(), moment_of(self.entry.at))
+            case Format.BUNDLE | Format.COMPACT:
+                return to_zip(self.pieces(compact=format_ is Format.COMPACT), moment_of(self.entry.at))
             case Format.JSONL:
                 return lines(self.connection, self.selection)
             case Format.CSV:

@@ -912,8 +912,7 @@ def nonces_of(bodies: Sequence[bytes], nonces: Sequence[bytes]) -> list[bytes]:
     digits = b"".join(nonces)
     if digits.translate(None, HEX_DIGITS) or b"".join(bodies).translate(None, HEX_DIGITS):
         raise Unusual
-    raw = unhexlify(digits)
-    return [raw[start : start + 32] for start in range(0, len(raw), 32)]
+    return [*struct.unpack("32s" * len(nonces), unhexlify(digits))]
 
 
 def places_of(indexes: Sequence[bytes]) -> Sequence[int]:
@@ -1309,39 +1308,32 @@ class Compact:
             ValueError, KeyError, Unusual: something is of another form, refers to what is not there, or is wrong.
         """
         act, at, body, number, event, item, leaf_hash, nonce, position, query = columns_of(line)
-        ats, bodies, numbers, events, leaf_hashes, nonces = map(texts_in, (at, body, number, event, leaf_hash, nonce))
+        ats, bodies, numbers, events, nonces = map(texts_in, (at, body, number, event, nonce))
         acts, named, places = act.split(b","), lists_in(item), places_of(position.split(b","))
-        if {*map(len, (ats, bodies, numbers, events, leaf_hashes, nonces, acts, named, places))} != {len(ats)}:
+        count = len(ats)
+        if {*map(len, (bodies, numbers, events, nonces, acts, named, places))} != {count} or not {*map(len, events)} <= EVENT_LENGTHS:
             raise Unusual
-        if {*map(len, ats)} != {27} or {*map(len, bodies + leaf_hashes + nonces)} != {64} or not {*map(len, events)} <= EVENT_LENGTHS:
+        if {*map(len, ats)} != {27} or {*map(len, bodies)} != {64} or {*map(len, nonces)} != {64}:
+            raise Unusual
+        if self._unused and self._unused - {*numbers, *b",".join(named).split(b",")}:
             raise Unusual
         check_times(ats, self._seconds)
         check_ids(events)
-        under = [self._circumstances[one] for one in numbers]
-        items = [self._items.get(one) or self._several(one) for one in named]
-        kinds = {(one.kind, other.kind) for one, other in zip(items, under, strict=True)}
-        if not all(one == other or (one is None and other in FIT_NO_ITEMS) for one, other in kinds):
+        logs, bundles, kinds, in_leaf, in_record = zip(*[self._circumstances[one] for one in numbers], strict=True)
+        found_kinds, faces, recorded, _, _ = zip(*[self._items.get(one) or self._several(one) for one in named], strict=True)
+        if not all(one == other or (one is None and other in FIT_NO_ITEMS) for one, other in {*zip(found_kinds, kinds, strict=True)}):
             raise Unusual
-        if self._unused - {*numbers, *b",".join(named).split(b",")}:
-            raise Unusual
-        sealed = map(
-            sealed_text,
-            nonces_of(bodies, nonces),
-            acts,
-            ats,
-            [one.in_record for one in under],
-            [one.recorded for one in items],
-            queries_in(query, len(ats)),
-        )
+        sealed = map(sealed_text, nonces_of(bodies, nonces), acts, ats, in_record, recorded, queries_in(query, count))
         seals = hexlify(b"".join([sha256(one).digest() for one in sealed]))
-        each_seal = [seals[start : start + 64] for start in range(0, len(seals), 64)]
-        leaves = [*map(hashed_leaf, ats, bodies, events, [one.in_leaf for one in under], [one.face for one in items], each_seal)]
+        leaves = [*map(hashed_leaf, ats, bodies, events, in_leaf, faces, struct.unpack("64s" * count, seals))]
         hashes = [sha256(leaf).digest() for leaf in leaves]
-        if hexlify(b"".join(hashes)) != b"".join(leaf_hashes) or max(map(len, leaves)) > len(b"\x00") + LEAF_BYTES_MAX:
+        if b'"%b"' % b'","'.join(struct.unpack("64s" * count, hexlify(b"".join(hashes)))) != leaf_hash:
+            raise Unusual
+        if max(map(len, leaves)) > len(b"\x00") + LEAF_BYTES_MAX:
             raise Unusual
         said = {one: int(self._acts[one]) for one in {*acts}}
         self._unused.clear()
-        return runs_of([one.log for one in under], places, events, hashes, ats, [said[one] for one in acts], [one.bundle for one in under])
+        return runs_of(logs, places, events, hashes, ats, [said[one] for one in acts], bundles)
 
     def _several(self, numbers: bytes) -> Items:
         """What an entry says of several items.
@@ -1355,7 +1347,8 @@ class Compact:
             raise Unusual
         face = FACE_BEGINS + b",".join([one[len(FACE_BEGINS) : -len(FACE_ENDS)] for one in faces]) + FACE_ENDS
         record = b",".join([one[:end] for one, end in zip(recorded, ends, strict=True)])
-        return Items(kinds[0], face, record + AFTER_ITEMS + b",".join(sorted({*chain.from_iterable(labels)})) + b"}", len(record), ())
+        each_label = sorted({*chain.from_iterable(labels)})
+        return Items(kinds[0], face, b"".join((record, AFTER_ITEMS, b",".join(each_label), b"}")), len(record), each_label)
 
     def _built(self, line: bytes) -> list[bytes]:
         """Entries in full.
@@ -1468,11 +1461,11 @@ def queries_in(column: bytes, count: int) -> list[bytes]:
     """The query of each entry, with the brace that ends its record."""
     queries = [NO_QUERY] * count
     if column:
-        pairs = [one.partition(b",") for one in lists_in(column)]
-        places = [int(place) for place, _, _ in pairs if re.fullmatch(NUMBER, place)]
-        if len(places) != len(pairs) or not all(map(lt, places, [*places[1:], count])):
+        texts, _, asked = zip(*[one.partition(b",") for one in lists_in(column)], strict=True)
+        places = [*map(int, texts)]
+        if b",".join(texts) != ",".join(map(str, places)).encode() or not all(map(lt, [-1, *places], [*places, count])):
             raise Unusual
-        for place, (_, _, query) in zip(places, pairs, strict=True):
+        for place, query in zip(places, asked, strict=True):
             queries[place] = query + b"}"
             check_query(queries[place])
     return queries

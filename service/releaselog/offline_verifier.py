@@ -58,6 +58,7 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
@@ -444,9 +445,13 @@ def repeated_event(lines: Iterable[bytes], hashes: set[int]) -> str:
 def write_entries(path: Path) -> None:
     """Write the entries of an export, a line each, as `entries.jsonl` has them."""
     export = Export(path)
-    for line in lines_in_full(export, ENTRIES[read_manifest(export)["format"]]):
-        sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.flush()
+    try:
+        for line in lines_in_full(export, ENTRIES[read_manifest(export)["format"]]):
+            sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough; what is still held back for him goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def lines_in_full(export: Export, entries_name: str) -> Iterator[bytes]:
@@ -1313,7 +1318,7 @@ class Compact:
         count = len(ats)
         if {*map(len, (bodies, numbers, events, nonces, acts, named, places))} != {count} or not {*map(len, events)} <= EVENT_LENGTHS:
             raise Unusual
-        if {*map(len, ats)} != {27} or {*map(len, bodies)} != {64} or {*map(len, nonces)} != {64}:
+        if {*map(len, bodies)} != {64} or {*map(len, nonces)} != {64}:
             raise Unusual
         if self._unused and self._unused - {*numbers, *b",".join(named).split(b",")}:
             raise Unusual

@@ -11,6 +11,8 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +36,7 @@ from service.sharing.installation import Installation, open_installation
 from service.store import Connection
 from service.store.logs import AuditFilter, ExportRow
 from tests.bench.log_store import fill
-from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, verify, vkeys
+from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, VERIFIER, verify, vkeys
 
 POLICIES: Final = Path(__file__).parents[2] / "policies"
 ENTRIES: Final = 60
@@ -104,6 +106,12 @@ def test_a_zip_is_read_as_its_folder_is(installation: Installation, kept: Path, 
         path.write_bytes(b"".join(export.content(Format.COMPACT)))
     assert verify("export", path, *vkeys(kept / "whole-compact")).code == HOLDS
     assert verify("entries", path).said.encode() == (kept / "items-bundle" / "entries.jsonl").read_bytes()
+
+
+def test_whoever_reads_entries_may_stop(kept: Path) -> None:
+    command = f"{sys.executable} -I {VERIFIER} entries {kept / 'whole-compact'} | head -c 100"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == ((kept / "whole-bundle" / "entries.jsonl").read_bytes()[:100], b"")
 
 
 def test_what_entries_have_in_common_is_said_once(kept: Path) -> None:
@@ -181,14 +189,46 @@ def test_what_is_long_is_in_full(installation: Installation, connection: Connect
     """What has to be held of an export is bounded: nothing that is long is said once."""
     row = next(row for row in rows if b'"type":"item"' in row.leaf and b'"result":"sent"' in row.leaf)
     for length, short in ((50, True), (6_000, False)):
-        record = re.sub(rb'"ref":"[^"]*"', b'"ref":"' + b"r" * length + b'"', row.record)
-        seal = hashlib.sha256(row.nonce + record).hexdigest().encode()
-        leaf = re.sub(rb'"seal":"[^"]*"', b'"seal":"' + seal + b'"', row.leaf)
-        longer = row._replace(record=record, leaf=leaf, leaf_hash=leaf_hash(leaf))
+        longer = _sealed(row, re.sub(rb'"ref":"[^"]*"', b'"ref":"' + b"r" * length + b'"', row.record))
         texts = compact.Compact().lines_of(connection, [longer], b'"JPN"')
         assert _in_full(texts) == [line_of(longer, b'"JPN"', {})]
         assert texts.startswith(b'{"face"') is not short
         assert max(map(len, texts.splitlines())) <= offline_verifier.SAID_BYTES_MAX or not short
+
+
+@pytest.mark.parametrize(
+    ("query", "short"),
+    [
+        ({}, True),
+        ({"limit": 5}, True),
+        ({"category": ["A", "B"], "limit": 5, "since": "x"}, True),
+        ({"since": "a],[b"}, False),
+        ({"since": "\u00e9"}, False),
+        ({"q": {"commitment": "ab" * 32}}, False),
+    ],
+)
+def test_an_entry_is_not_read_the_slow_way_for_the_query_of_another(
+    rows: list[ExportRow], connection: Connection, query: dict[str, object], *, short: bool
+) -> None:
+    """A line of entries is looked at as one: a query that would have all of it read the thorough way is in full."""
+    row = next(row for row in rows if b'"type":"list"' in row.leaf)
+    record = re.sub(rb'"query":.*', b'"query":' + canonical(query).replace(b"\\", b"\\\\") + b"}", row.record)
+    asked = _sealed(row, record)
+    texts = compact.Compact().lines_of(connection, [asked], b'"JPN"')
+    assert _in_full(texts) == [line_of(asked, b'"JPN"', {})]
+    assert texts.startswith(b'{"face"') is not short
+    if short:
+        reading = offline_verifier.Compact()
+        for line in texts.splitlines()[:-1]:
+            reading.define(line)
+        assert len(reading._usual(texts.splitlines()[-1])) == 1
+
+
+def _sealed(row: ExportRow, record: bytes) -> ExportRow:
+    """The row with another record, all else made to agree."""
+    seal = hashlib.sha256(row.nonce + record).hexdigest().encode()
+    leaf = re.sub(rb'"seal":"[^"]*"', b'"seal":"' + seal + b'"', row.leaf)
+    return row._replace(record=record, leaf=leaf, leaf_hash=leaf_hash(leaf))
 
 
 # --- nothing else passes ----------------------------------------------------------------------------------------------

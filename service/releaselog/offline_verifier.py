@@ -7,8 +7,8 @@
     python3 verify_entente.py entry ENTRY.json FOLDER_OR_ZIP --key KEY
     python3 verify_entente.py entries FOLDER_OR_ZIP
 
-One file, for Python 3.11 or later with the package `cryptography` (for Ed25519); everything else is Python's own. It shares no code with
-the service, so that a mistake made there is not made here again. Read it before you run it; that is what it is written for.
+One file, for Python 3.11 or later with the package `cryptography` (for Ed25519); everything else is Python's own. It has no code of the
+service in it, so that a mistake made there is not made here again. Read it before you run it; that is what it is written for.
 
 KEY is the verifier's key of a log, `NAME+KEYID+BASE64`, as you had it from somebody you trust; `--keys FILE` takes several, one a
 line. An export holds keys too, but those only show that it fits together: whoever forged the one could have forged the other.
@@ -574,7 +574,7 @@ QUERY = re.compile(rb"\{" + listed(rb'"[a-z_]++":' + VALUE) + rb"\}\}")
 MEMBER_NAME = re.compile(rb'"([a-z_]+)":')
 BARE_ITEMS = re.compile(listed(rb'\{"id":' + PATH_ID + rb"\}"))
 EVENT_ID = re.compile(rb'\{"face":\{"at":"[^"]*","body_sha256":[^,]*,"client":"[^"]*","event_id":"([^"]*)"')
-SENT = (b"release", b"in_part")
+OUTCOMES_SENT = (b"release", b"in_part")
 COPY = re.compile(rb'"copy_sha256":"(.{64})"', re.DOTALL)
 COPY_PLACE = b'"copy_sha256":"%b",'
 HEX_DIGITS = b"0123456789abcdef"
@@ -818,7 +818,7 @@ class EntryReader:
         if result == b"sent":
             shown = COPY.findall(items)
             right = copies == len(shown) and said % (*shown,) == items and not b"".join(shown).translate(None, HEX_DIGITS)
-            right = right and outcome in SENT and (copies > 0 or not items)
+            right = right and outcome in OUTCOMES_SENT and (copies > 0 or not items)
         else:
             bare = said.replace(COPY_PLACE, b"")
             right = bare == items or (not bare and BARE_ITEMS.fullmatch(items) is not None)
@@ -922,19 +922,18 @@ def nonces_of(bodies: Sequence[bytes], nonces: Sequence[bytes]) -> list[bytes]:
 
 def places_of(indexes: Sequence[bytes]) -> Sequence[int]:
     """The numbers that these texts are the one way of writing."""
-    if re.fullmatch(NUMBER, indexes[0]):
-        # Nearly always one after the other.
-        ahead = range(int(indexes[0]), int(indexes[0]) + len(indexes))
-        if b",".join(indexes) == ",".join(map(str, ahead)).encode():
-            return ahead
-    if not all(re.fullmatch(NUMBER, one) for one in indexes):
+    try:
+        places = [*map(int, indexes)]
+    except ValueError:
+        raise Unusual from None
+    if b",".join(indexes) != ",".join(map(str, places)).encode() or not 0 <= min(places) <= max(places) <= INTEGER_MAX:
         raise Unusual
-    return [*map(int, indexes)]
+    return places
 
 
 def starts_of_runs(logs: Sequence[bytes], places: Sequence[int]) -> list[int]:
     """Where, among entries, another log begins or one is not the next of its log. Nearly always all are in one run."""
-    if logs.count(logs[0]) == len(logs) and (isinstance(places, range) or [*places] == [*range(places[0], places[0] + len(places))]):
+    if logs.count(logs[0]) == len(logs) and [*places] == [*range(places[0], places[0] + len(places))]:
         return [0]
     return [0, *[one for one in range(1, len(logs)) if logs[one] != logs[one - 1] or places[one] != places[one - 1] + 1]]
 
@@ -1221,13 +1220,10 @@ class Items(NamedTuple):
     """Each with its digest."""
 
 
-def kind_of(sent: bool, file: bool) -> bytes:
-    return (b"sent" if sent else b"refused") + (b", file" if file else b"")
-
-
+SENT, SENT_FILE, REFUSED, REFUSED_FILE = b"sent", b"file sent", b"refused", b"file refused"
 FACE_BEGINS, FACE_ENDS = b'","items":[', b"],"
 NO_ITEMS = Items(None, FACE_BEGINS + FACE_ENDS, AFTER_ITEMS + b"}", 0, ())
-FIT_NO_ITEMS = (kind_of(True, False), kind_of(False, False))
+FIT_NO_ITEMS = (SENT, REFUSED)
 NO_DIGEST = b"0" * 64
 EVENT_LENGTHS = {*range(1, 65)}
 
@@ -1242,6 +1238,10 @@ def hashed_leaf(at: bytes, body: bytes, event: bytes, under: tuple[bytes, bytes,
     """What a leaf hash is the SHA-256 of."""
     before_event, before_seal, after_seal = under
     return b"".join((b'\x00{"at":"', at, b'","body_sha256":"', body, before_event, event, face, before_seal, seal, after_seal))
+
+
+def kind_of(*, sent: bool, file: bool) -> bytes:
+    return (SENT_FILE if file else SENT) if sent else (REFUSED_FILE if file else REFUSED)
 
 
 class Compact:
@@ -1260,12 +1260,12 @@ class Compact:
         self._acts = Known(reader_of(re.compile(NUMBER)))
         self._labels = Known(label_of)
 
-    def runs(self, lines: list[bytes], in_full: Callable[[list[bytes]], Iterable[Run]]) -> Iterator[Run]:
-        """The entries of some lines; `in_full` reads those that stand there in full."""
+    def runs(self, lines: list[bytes], read_full: Callable[[list[bytes]], Iterable[Run]]) -> Iterator[Run]:
+        """The entries of some lines; `read_full` reads those that stand there in full."""
         for full, group in groupby(lines, key=lambda line: line.startswith(FULL_BEGINS)):
             if full:
                 self.end()
-                yield from in_full([*group])
+                yield from read_full([*group])
                 continue
             for line in group:
                 if line.startswith(ENTRIES_BEGIN):
@@ -1389,7 +1389,7 @@ class Compact:
             under, items = self._circumstances[number[1:-1]], self._items.get(item[1:-1]) or self._several(item[1:-1])
         except (KeyError, Unusual):
             raise Bad("an entry refers to what is not there, or to items that cannot stand in one entry") from None
-        return in_full(act, at[1:-1], body[1:-1], under, event[1:-1], items, leaf_hash[1:-1], nonce[1:-1], place, query)
+        return line_in_full(act, at[1:-1], body[1:-1], under, event[1:-1], items, leaf_hash[1:-1], nonce[1:-1], place, query)
 
     def define(self, line: bytes) -> None:
         """Hold what stands under a number from now on.
@@ -1467,8 +1467,8 @@ def queries_in(column: bytes, count: int) -> list[bytes]:
     queries = [NO_QUERY] * count
     if column:
         texts, _, asked = zip(*[one.partition(b",") for one in lists_in(column)], strict=True)
-        places = [*map(int, texts)]
-        if b",".join(texts) != ",".join(map(str, places)).encode() or not all(map(lt, [-1, *places], [*places, count])):
+        places = places_of(texts)
+        if not all(map(lt, places, [*places[1:], count])):
             raise Unusual
         for place, query in zip(places, asked, strict=True):
             queries[place] = query + b"}"
@@ -1534,9 +1534,12 @@ def circumstances_under(value: object) -> tuple[bytes, Circumstances]:
     )  # fmt: skip
     before_event, before_seal, after_seal, before_items, before_query = [one.format(**written).encode() for one in in_leaf + in_record]
     return number.encode(), Circumstances(
-        log.encode(), None if record["bundle"] is None else written["bundle"][1:-1].encode(),
-        kind_of(face["result"] == "sent", face["type"] == "file"), (before_event, before_seal, after_seal), (before_items, before_query),
-    )  # fmt: skip
+        log=log.encode(),
+        bundle=None if record["bundle"] is None else written["bundle"][1:-1].encode(),
+        kind=kind_of(sent=face["result"] == "sent", file=face["type"] == "file"),
+        in_leaf=(before_event, before_seal, after_seal),
+        in_record=(before_items, before_query),
+    )
 
 
 def item_under(value: object) -> tuple[bytes, Items]:
@@ -1562,7 +1565,8 @@ def items_of(copy: bytes | None, portion: bytes | None, name: bytes, record: byt
     copied = b'"copy_sha256":"%b",' % copy if copy is not None else b""
     of_file = b'"portion":%b,' % portion if portion is not None else b""
     face = FACE_BEGINS + b'{%b"id":%b}' % (copied, name) + FACE_ENDS + of_file
-    return Items(kind_of(copy is not None, portion is not None), face, record + AFTER_ITEMS + labels[1:], len(record), each_label)
+    kind = kind_of(sent=copy is not None, file=portion is not None)
+    return Items(kind, face, record + AFTER_ITEMS + labels[1:], len(record), each_label)
 
 
 def check_made_up(under: Circumstances, items: Items) -> None:
@@ -1571,13 +1575,13 @@ def check_made_up(under: Circumstances, items: Items) -> None:
     Raises:
         Bad: it would not.
     """
-    made_up = in_full(b"0", b"2000-01-01T00:00:00.000000Z", NO_DIGEST, under, b"-", items, None, NO_DIGEST, b"0", NO_QUERY)
+    made_up = line_in_full(b"0", b"2000-01-01T00:00:00.000000Z", NO_DIGEST, under, b"-", items, None, NO_DIGEST, b"0", NO_QUERY)
     checked_entry(canonical_value(made_up))
 
 
 def made_up_circumstances(items: Items) -> Circumstances:
     """Such as an item may stand under."""
-    result = "sent" if items.kind in (kind_of(True, False), kind_of(True, True)) else "refused"
+    result = "sent" if items.kind in (SENT, SENT_FILE) else "refused"
     type_ = "item" if items.kind in FIT_NO_ITEMS else "file"
     face = {"client": "-", "purpose": "-", "result": result, "route": "-", "type": type_, "v": 1}
     record = {"authority": None, "bundle": None, "engine": None, "outcome": "release", "partner": "A"}
@@ -1588,11 +1592,11 @@ def made_up_items(under: Circumstances) -> Items:
     """Such as may stand under these circumstances."""
     if under.kind in FIT_NO_ITEMS:
         return NO_ITEMS
-    copy = {"copy_sha256": NO_DIGEST.decode()} if under.kind == kind_of(True, True) else {}
+    copy = {"copy_sha256": NO_DIGEST.decode()} if under.kind == SENT_FILE else {}
     return item_under({"item": "00000", "labels": {}, "portion": "-", "record": {"id": "-", "version": 1}, **copy})[1]
 
 
-def in_full(
+def line_in_full(
     act: bytes, at: bytes, body: bytes, under: Circumstances, event: bytes, items: Items, leaf_hash: bytes | None, nonce: bytes,
     place: bytes, query: bytes,
 ) -> bytes:  # fmt: skip

@@ -56,11 +56,14 @@ def told(database: Database) -> Database:
     ],
 )
 def test_a_bundle_holds_and_proves_its_counts(told: Database, tmp_path: Path, asked: AuditFilter, shown: int) -> None:
-    folder = tmp_path / "bundle"
+    folder, compact = tmp_path / "bundle", tmp_path / "compact"
     with told.reading() as connection:
-        to_folder(EvidenceBundle(connection, LEDGER, Selection(asked, {}), LOOK).pieces(), folder)
+        for out in (folder, compact):
+            to_folder(EvidenceBundle(connection, LEDGER, Selection(asked, {}), LOOK, compact=out is compact).pieces(), out)
     verdict = verify("export", folder, *vkeys(folder))
     assert verdict.code == HOLDS, verdict.said
+    assert verify("export", compact, *vkeys(folder)) == verdict
+    assert verify("entries", compact).said.encode() == (folder / "entries.jsonl").read_bytes()
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert (manifest["entries"], len(lines(folder))) == (shown, shown)
     for log in manifest["logs"]:

@@ -167,6 +167,23 @@ def test_any_row_comes_back_as_it_is_stored(rows: list[ExportRow], connection: C
     assert _in_full(texts) == [line_of(row, b'"JPN"', {}) for row in picked]
 
 
+@pytest.mark.parametrize("kind", ["item", "list", "file", "refused"])
+def test_a_row_comes_back_as_it_is_stored_wherever_it_was_changed(rows: list[ExportRow], connection: Connection, kind: str) -> None:
+    """At every byte that JSON or a name is made of, by somebody who makes the seal agree or who does not."""
+    which = b'"result":"refused"' if kind == "refused" else b'"type":"' + kind.encode() + b'"'
+    row = min((row for row in rows if which in row.leaf and b'"id"' in row.leaf), key=lambda row: len(row.record))
+    writing, reading = compact.Compact(), offline_verifier.Compact()
+    for name in ("leaf", "record"):
+        text = getattr(row, name)
+        for at in (found.start() for found in re.finditer(rb"[^0-9a-f]", text)):
+            byte = random.Random(at).choice([one for one in b'"\\{}[],:0a_' if one != text[at]])
+            changed = row._replace(**{name: text[:at] + bytes([byte]) + text[at + 1 :]})
+            if name == "record":
+                changed = _sealed(changed, changed.record)
+            texts = writing.lines_of(connection, [changed], b'"JPN"').splitlines()
+            assert [full + b"\n" for line in texts for full in reading.in_full(line)] == [line_of(changed, b'"JPN"', {})], changed
+
+
 @pytest.mark.parametrize(
     ("circumstances", "items", "together", "items_together"), [(3, 7, 2, 6), (8, 6, 7, 5), (1000, 20_000, 500, 1), (20, 40, 9, 30)]
 )
@@ -490,6 +507,7 @@ def _another_number(value: dict[str, Any]) -> None:
         pytest.param(_said("item", lambda value: value.pop("portion"), b'"portion":"'), "`portion` is set", id="no portion"),
         pytest.param(_said("item", _another_number), "not referred to|not there", id="under another number"),
         pytest.param(lambda lines: [lines[0], *lines], "given twice", id="said twice"),
+        pytest.param(lambda lines: [lines[0].replace(b'"000"', b'"900"'), *lines], "not referred to", id="said and not referred to"),
         pytest.param(lambda lines: [*lines, lines[0]], "not referred to", id="said after the last entry"),
         pytest.param(lambda lines: [lines[0], b'{"face":{}}', *lines[1:]], "not referred to", id="said before an entry in full"),
         pytest.param(lambda lines: [line for line in lines if line != lines[1]], "not there", id="not said"),

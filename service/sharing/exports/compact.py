@@ -181,12 +181,14 @@ class Compact:
 
     def _of_items(self, shown: bytes, portion: bytes, recorded: bytes, labels: bytes) -> list[Said] | None:
         """What is said of each item; nothing, where what is said of all of them would not follow from that."""
-        faces, records = [text[1:-1].split(b"},{") if text else [] for text in (shown, recorded)]
+        faces, records = _between(b"{", shown, b"},{", b"}"), _between(b"{", recorded, b"},{", b"}")
         # By their digests, from there to the last brace, which is not among them.
-        each_label = labels[1:-1].split(b'},"') if labels else []
-        held = {one[:64]: one for one in each_label}
+        each_label = _between(b'"', labels, b'},"', b"}")
+        if faces is None or records is None or each_label is None:
+            return None
         if len(faces) != len(records) or len(records) > ITEMS_TOGETHER or (portion and len(records) != 1):
             return None
+        held = {one[:64]: one for one in each_label}
         if len(held) != len(each_label) or [*held] != sorted(held):
             return None
         said: list[Said] = []
@@ -252,6 +254,13 @@ def _is_usual(query: bytes) -> bool:
     except offline_verifier.Unusual:
         return False
     return b"],[" not in query
+
+
+def _between(begins: bytes, text: bytes, between: bytes, ends: bytes) -> list[bytes] | None:
+    """The parts of a text that begins and ends so, none of an empty one; nothing where it does not."""
+    if not text:
+        return []
+    return text[len(begins) : -len(ends)].split(between) if text.startswith(begins) and text.endswith(ends) else None
 
 
 def _texts(texts: Iterable[bytes]) -> bytes:

@@ -430,6 +430,9 @@ def _queries(change: Callable[[list[Any]], list[Any]]) -> Callable[[Lines], Line
     return changed
 
 
+TWO_LABELS: Final = rb'"labels":\{("[0-9a-f]{64}":\{[^{}]*\}),("[0-9a-f]{64}":\{[^{}]*\})\}'
+
+
 def _relabelled(value: dict[str, Any]) -> None:
     next(iter(value["labels"].values()))["level"] = "RESTRICTED"
 
@@ -468,6 +471,7 @@ def _another_number(value: dict[str, Any]) -> None:
         pytest.param(_column("items", 1, lambda each: [*each[1], *each[3]]), "cannot stand in one", id="sent and refused in one entry"),
         pytest.param(_column("items", 0, lambda each: [*each[0], *each[0]], columns=1), "cannot stand in one", id="a file twice"),
         pytest.param(_column("items", 0, [], columns=1), "not referred to", id="a file's entry without it"),
+        pytest.param(lambda lines: [*lines, _column("items", 0, [], columns=1)(lines)[-1]], "`portion` is set", id="no file of a file"),
         pytest.param(_column("items", 1, lambda each: each[0], columns=1), "refer|`portion` is set", id="a file in a list"),
         pytest.param(_many, "a leaf of", id="a leaf that is too long"),
         pytest.param(_column("act", 1, lambda each: each.pop()), "not of one length", id="a column shorter than the others"),
@@ -498,6 +502,8 @@ def _another_number(value: dict[str, Any]) -> None:
         pytest.param(_said("item", lambda value: value["record"].pop("id")), "no id or version|is none", id="an item without an id"),
         pytest.param(_said("item", lambda value: value["record"].update(id="a b")), "is none", id="an id with a space"),
         pytest.param(_said("item", lambda value: value.update(copy_sha256="AB" * 32)), "lower-case hex", id="a copy's digest in capitals"),
+        pytest.param(_text(TWO_LABELS, rb'"labels":{\2,\1}'), "canonical", id="labels in another order"),
+        pytest.param(_text(TWO_LABELS, rb'"labels":{\1,\1,\2}'), "canonical", id="a label twice"),
         pytest.param(_said("item", _relabelled), "has digest", id="a label under another's digest"),
         pytest.param(_said("item", lambda value: value.update(labels={})), "names a label that the record does not hold", id="no labels"),
         pytest.param(_said("item", lambda value: value.update(record=[])), "is not an object", id="a record that is none"),

@@ -36,7 +36,7 @@ from service.sharing.installation import Installation, open_installation
 from service.store import Connection
 from service.store.logs import AuditFilter, ExportRow
 from tests.bench.log_store import fill
-from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, VERIFIER, verify, vkeys
+from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, VERIFIER, settle_manifest, verify, vkeys
 
 POLICIES: Final = Path(__file__).parents[2] / "policies"
 ENTRIES: Final = 60
@@ -518,6 +518,7 @@ def _another_number(value: dict[str, Any]) -> None:
         pytest.param(lambda lines: [lines[0], b'{"face":{}}', *lines[1:]], "not referred to", id="said before an entry in full"),
         pytest.param(lambda lines: [line for line in lines if line != lines[1]], "not there", id="not said"),
         pytest.param(lambda lines: [*lines, b"{}"], "circumstances without", id="a line that says nothing"),
+        pytest.param(lambda lines: [*lines, canonical({name: [] for name in offline_verifier.COLUMNS})], "one length", id="no entries"),
         pytest.param(lambda lines: [*lines, b"[]"], "is not an object", id="a line that is no object"),
         pytest.param(lambda lines: [*lines, b""], "not canonical JSON", id="an empty line"),
     ],
@@ -548,6 +549,17 @@ def test_the_forms_are_not_taken_for_each_other(kept: Path, tmp_path: Path) -> N
         for command in (("export", *vkeys(folder)), ("entries",)):
             verdict = verify(command[0], folder, *command[1:])
             assert verdict.code == COULD_NOT_READ and "this verifier reads entente-export/1, entente-export/2" in verdict.said
+
+
+def test_nothing_stands_behind_the_last_entry_though_the_manifest_agrees(kept: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(kept / "items-compact", tmp_path / "compact")
+    path = folder / NAME
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    for more, why in ((first, "not referred to"), (b"\n", "not canonical JSON"), (b"x", "ends within a line")):
+        path.write_bytes((kept / "items-compact" / NAME).read_bytes() + more)
+        settle_manifest(folder)
+        verdict = verify("export", folder, *vkeys(folder))
+        assert verdict.code == DOES_NOT_HOLD and why in verdict.said, verdict.said
 
 
 def test_an_event_id_used_twice_is_named(some: Lines) -> None:

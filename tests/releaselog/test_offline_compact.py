@@ -213,6 +213,35 @@ def test_what_is_long_is_in_full(installation: Installation, connection: Connect
         assert max(map(len, texts.splitlines())) <= offline_verifier.SAID_BYTES_MAX or not short
 
 
+def _more_labels(record: dict[str, Any]) -> None:
+    label = {"level": "SECRET"}
+    record["labels"][hashlib.sha256(canonical(label)).hexdigest()] = label
+
+
+def _less_labels(record: dict[str, Any]) -> None:
+    record["labels"].popitem()
+
+
+def _mixed(record: dict[str, Any]) -> None:
+    record["items"].reverse()
+
+
+def _without(record: dict[str, Any]) -> None:
+    record["items"].pop()
+
+
+@pytest.mark.parametrize("change", [_more_labels, _less_labels, _mixed, _without])
+def test_what_does_not_follow_from_what_is_said_of_each_item_is_in_full(
+    rows: list[ExportRow], connection: Connection, change: Callable[[dict[str, Any]], None]
+) -> None:
+    row = next(row for row in rows if b'"type":"list"' in row.leaf and b'"id"' in row.leaf)
+    record = json.loads(row.record)
+    assert canonical(record) == row.record
+    change(record)
+    changed = _sealed(row, canonical(record))
+    assert compact.Compact().lines_of(connection, [changed], b'"JPN"') == line_of(changed, b'"JPN"', {})
+
+
 @pytest.mark.parametrize(
     ("query", "short"),
     [

@@ -200,7 +200,8 @@ def test_numbers_are_given_anew_and_nothing_is_taken_for_another(
     texts = b"".join([writing.lines_of(connection, many[start : start + 50], b'"JPN"') for start in range(0, len(many), 50)])
     assert _in_full(texts) == [line_of(row, b'"JPN"', {}) for row in many]
     numbers = {number for line in texts.splitlines() for number in [json.loads(line).get("item")] if number is not None}
-    assert len(numbers) <= items
+    # Nor is more than that held by who writes.
+    assert len(numbers) <= items and len(writing._items._places) <= items and len(writing._circumstances._places) <= circumstances
     assert all(len(json.loads(line).get("at", [])) <= together for line in texts.splitlines() if line.startswith(b'{"act"'))
 
 

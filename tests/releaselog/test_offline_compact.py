@@ -265,6 +265,22 @@ def test_what_no_service_writes_is_in_full(
     assert compact.Compact().lines_of(connection, [changed], b'"JPN"') == line_of(changed, b'"JPN"', {})
 
 
+def test_what_has_personal_texts_beside_it_is_in_full_with_them(
+    rows: list[ExportRow], connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"ab" * 32: {"salt": "cd" * 32, "value": "words"}}
+
+    class Opened:
+        def __init__(self, *_: object) -> None: ...
+
+        def of(self, record: bytes) -> dict[str, dict[str, str]]:
+            return kept if record == rows[1].record else {}
+
+    monkeypatch.setattr(compact, "Opened", Opened)
+    texts = compact.Compact().lines_of(connection, rows[:3], b'"JPN"')
+    assert _in_full(texts) == [line_of(row, b'"JPN"', kept if row is rows[1] else {}) for row in rows[:3]]
+
+
 @pytest.mark.parametrize(
     ("query", "short"),
     [

@@ -262,6 +262,10 @@ def check_export(path: Path, keys: Keys, seen: list[Path], witnesses: Witnesses,
     for needed in (entries_name, "left-out.jsonl", "keys.json", "query.json"):
         if needed not in listed:
             raise DoesNotHold(f"the manifest does not list `{needed}`")
+    for other in ENTRIES.values():
+        # It would be hashed and not read, and a person would take it for the entries that were checked.
+        if other != entries_name and other in listed:
+            raise DoesNotHold(f"the manifest lists `{other}`, which an export of format `{manifest['format']}` has not")
     for name, (length, digest) in listed.items():
         if name not in (entries_name, "left-out.jsonl"):
             with export.open(name) as file:
@@ -373,7 +377,7 @@ def check_pruned(logs: list[LogListed], said: dict[str, set[tuple[str, int, int]
 
 def read_manifest(export: Export) -> dict[str, Any]:
     manifest = json_of(export.read("manifest.json"), "manifest.json")
-    if manifest.get("format") not in ENTRIES:
+    if not isinstance(manifest.get("format"), str) or manifest["format"] not in ENTRIES:
         raise CouldNotRead(f"the export is of format `{shown(manifest.get('format'))}`, this verifier reads {', '.join(ENTRIES)}")
     forms = {"query": dict, "logs": list, "files": list, "entries": int, "created_at": str, "instance": str}
     for name, form in forms.items():

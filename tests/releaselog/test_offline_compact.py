@@ -609,11 +609,25 @@ def test_the_forms_are_not_taken_for_each_other(kept: Path, tmp_path: Path) -> N
         (folder / "manifest.json").write_bytes(canonical(manifest))
         verdict = verify("export", folder, *vkeys(folder))
         assert verdict.code == DOES_NOT_HOLD and "does not list `entries." in verdict.said, verdict.said
-        manifest["format"] = "entente-export/3"
+        for format_ in ("entente-export/3", ["entente-export/2"], None):
+            manifest["format"] = format_
+            (folder / "manifest.json").write_bytes(canonical(manifest))
+            for command in (("export", *vkeys(folder)), ("entries",)):
+                verdict = verify(command[0], folder, *command[1:])
+                assert verdict.code == COULD_NOT_READ and "this verifier reads entente-export/1, entente-export/2" in verdict.said
+
+
+def test_entries_of_the_other_form_are_not_handed_out_beside_those_that_are_checked(kept: Path, tmp_path: Path) -> None:
+    """They would be listed, and have the digest that the manifest says, and nobody would have looked at them."""
+    for form, other, name in (("bundle", "compact", NAME), ("compact", "bundle", "entries.jsonl")):
+        folder = shutil.copytree(kept / f"items-{form}", tmp_path / form)
+        content = shutil.copy(kept / f"refused-{other}" / name, folder / name)
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        digest = hashlib.sha256(Path(content).read_bytes()).hexdigest()
+        manifest["files"].append({"path": name, "bytes": Path(content).stat().st_size, "sha256": digest})
         (folder / "manifest.json").write_bytes(canonical(manifest))
-        for command in (("export", *vkeys(folder)), ("entries",)):
-            verdict = verify(command[0], folder, *command[1:])
-            assert verdict.code == COULD_NOT_READ and "this verifier reads entente-export/1, entente-export/2" in verdict.said
+        verdict = verify("export", folder, *vkeys(folder))
+        assert verdict.code == DOES_NOT_HOLD and f"the manifest lists `{name}`" in verdict.said, verdict.said
 
 
 def test_nothing_stands_behind_the_last_entry_though_the_manifest_agrees(kept: Path, tmp_path: Path) -> None:

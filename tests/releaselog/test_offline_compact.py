@@ -21,24 +21,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.policy import read_directory
 from service.releaselog import offline_verifier
 from service.releaselog.leaf import canonical
 from service.releaselog.merkle import leaf_hash
-from service.settings import Settings
 from service.sharing.acts import Actor
 from service.sharing.exports import compact
 from service.sharing.exports.entries import line_of
 from service.sharing.exports.export import Format, exporting
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import to_folder
-from service.sharing.installation import Installation, open_installation
+from service.sharing.installation import Installation
 from service.store import Connection
 from service.store.logs import AuditFilter, ExportRow
-from tests.bench.log_store import fill
-from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, VERIFIER, settle_manifest, verify, vkeys
+from tests.support.exported import COULD_NOT_READ, DOES_NOT_HOLD, HOLDS, VERIFIER, filled, settle_manifest, verify, vkeys
 
-POLICIES: Final = Path(__file__).parents[2] / "policies"
 ENTRIES: Final = 60
 NAME: Final = "entries.compact.jsonl"
 SEVERAL, ONE = rb'"copy_sha256".*"type":"list"', rb'"copy_sha256".*"type":"item"'
@@ -53,11 +49,8 @@ FILTERS: Final = {
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    opened = open_installation(Settings(data=tmp_path_factory.mktemp("compact") / "data"))
-    opened.publishing.publish(read_directory(POLICIES), Actor("machine", "cli"))
-    fill(opened, ENTRIES)
-    yield opened
-    opened.close()
+    with filled(tmp_path_factory.mktemp("compact") / "data", ENTRIES) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -20,23 +20,20 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.policy import read_directory
 from service.releaselog import offline_verifier
 from service.releaselog.checkpoint import Checkpoint, sign_checkpoint
 from service.releaselog.leaf import LeafError, canonical, parse_canonical
 from service.releaselog.merkle import leaf_hash, root
 from service.releaselog.notes import Signer
 from service.releaselog.partial import gap, gaps_between
-from service.settings import Settings
 from service.sharing.acts import Actor
 from service.sharing.audit import receipt
 from service.sharing.exports.export import Format, exporting
 from service.sharing.exports.selection import Selection
 from service.sharing.exports.writing import to_folder
-from service.sharing.installation import Installation, open_installation
+from service.sharing.installation import Installation
 from service.store import logs
 from service.store.logs import AuditFilter
-from tests.bench.log_store import fill
 from tests.releaselog.test_partial_trees import leaves, tiles_of
 from tests.support.exported import (
     COULD_NOT_READ,
@@ -44,6 +41,7 @@ from tests.support.exported import (
     HOLDS,
     NOT_PROVEN,
     VERIFIER,
+    filled,
     lines,
     reseal,
     settle_manifest,
@@ -52,17 +50,13 @@ from tests.support.exported import (
     write_lines,
 )  # fmt: skip
 
-POLICIES: Final = Path(__file__).parents[2] / "policies"
 ENTRIES: Final = 60
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    opened = open_installation(Settings(data=tmp_path_factory.mktemp("offline") / "data"))
-    opened.publishing.publish(read_directory(POLICIES), Actor("machine", "cli"))
-    fill(opened, ENTRIES)
-    yield opened
-    opened.close()
+    with filled(tmp_path_factory.mktemp("offline") / "data", ENTRIES) as opened:
+        yield opened
 
 
 def export_of(installation: Installation, to: Path, asked: AuditFilter, query: dict[str, object]) -> Path:

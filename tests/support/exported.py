@@ -7,15 +7,34 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from service.policy import read_directory
 from service.releaselog.leaf import canonical
+from service.settings import Settings
+from service.sharing.acts import Actor
+from service.sharing.installation import Installation, open_installation
+from tests.bench.log_store import fill
 
+POLICIES: Final = Path(__file__).parents[2] / "policies"
 VERIFIER: Final = Path(__file__).parents[2] / "service" / "releaselog" / "offline_verifier.py"
 HOLDS, DOES_NOT_HOLD, COULD_NOT_READ, NOT_PROVEN, NOT_WITNESSED = range(5)
+
+
+@contextmanager
+def filled(data: Path, entries: int) -> Iterator[Installation]:
+    """An installation with the sample policy, whose log `JPN` has so many entries, one of each kind among the first twenty."""
+    opened = open_installation(Settings(data=data))
+    try:
+        opened.publishing.publish(read_directory(POLICIES), Actor("machine", "cli"))
+        fill(opened, entries)
+        yield opened
+    finally:
+        opened.close()
 
 
 @dataclass(frozen=True)

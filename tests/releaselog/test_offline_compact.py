@@ -335,14 +335,6 @@ def read(lines: Lines) -> list[Any]:
     return found
 
 
-def refuses(lines: Lines, why: str = "") -> bool:
-    try:
-        read(lines)
-    except offline_verifier.DoesNotHold as found:
-        return re.search(why, str(found)) is not None
-    return False
-
-
 def agreeing(lines: Lines) -> Lines:
     """The same, with leaf hashes of the entries that would be built of these very bytes: a change is then not found by them alone."""
     reading = offline_verifier.Compact()
